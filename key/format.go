@@ -1,0 +1,130 @@
+package key
+
+import (
+	"fmt"
+	"hash/crc32"
+	"io"
+	"strings"
+)
+
+// Alphabet is the set of characters that a secret may consist of.
+type Alphabet uint8
+
+// The alphabets. Tokens are minted from base62 in either case: a minted
+// secret never holds a character that a double click would stop at.
+const (
+	Base62  Alphabet = iota // 0-9 A-Z a-z
+	URLSafe                 // base62, '-' and '_'
+)
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// Holds reports whether c belongs to the alphabet.
+func (a Alphabet) Holds(c byte) bool {
+	switch {
+	case '0' <= c && c <= '9', 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z':
+		return true
+	case c == '-', c == '_':
+		return a == URLSafe
+	}
+	return false
+}
+
+// Lengths of the parts of a token, in characters.
+const (
+	ChecksumLength  = 6  // CRC-32 in base62
+	MinMintLength   = 27 // 62^27 > 2^160
+	MinImportLength = 22 // 62^22 > 2^128
+)
+
+// Format is one form that tokens have: a literal prefix (environment
+// included), a secret of a fixed length, and a checksum or none.
+type Format struct {
+	Prefix       string
+	SecretLength int
+	Alphabet     Alphabet
+	Checksum     bool
+}
+
+// Length returns how many characters a token of this form has.
+func (f Format) Length() int {
+	n := len(f.Prefix) + f.SecretLength
+	if f.Checksum {
+		n += ChecksumLength
+	}
+	return n
+}
+
+// Matches reports whether the text has this form and, where there is a
+// checksum, whether it is right.
+func (f Format) Matches(text string) bool {
+	if len(text) != f.Length() || !strings.HasPrefix(text, f.Prefix) {
+		return false
+	}
+	end := len(f.Prefix) + f.SecretLength
+	for i := len(f.Prefix); i < end; i++ {
+		if !f.Alphabet.Holds(text[i]) {
+			return false
+		}
+	}
+	return !f.Checksum || text[end:] == checksum(text[:end])
+}
+
+// Overlaps reports whether one text could have both forms.
+func (f Format) Overlaps(g Format) bool {
+	if f.Length() != g.Length() {
+		return false
+	}
+	if len(f.Prefix) > len(g.Prefix) {
+		f, g = g, f
+	}
+	if !strings.HasPrefix(g.Prefix, f.Prefix) {
+		return false
+	}
+	// The rest of the longer prefix stands where f has its secret or checksum.
+	for i := len(f.Prefix); i < len(g.Prefix); i++ {
+		a := f.Alphabet
+		if i >= len(f.Prefix)+f.SecretLength {
+			a = Base62
+		}
+		if !a.Holds(g.Prefix[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Mint makes a token of this form from a source of random bytes
+// (crypto/rand.Reader). It fails only if the source does.
+func (f Format) Mint(random io.Reader) (Token, error) {
+	text := make([]byte, 0, f.Length())
+	text = append(text, f.Prefix...)
+	var buf [64]byte
+	for len(text) < len(f.Prefix)+f.SecretLength {
+		if _, err := io.ReadFull(random, buf[:]); err != nil {
+			return Token{}, fmt.Errorf("reading random bytes for a new secret: %w", err)
+		}
+		for _, b := range buf {
+			// 62 of the 64 values of six bits; the others are drawn again, so
+			// that each character is equally likely.
+			if i := int(b >> 2); i < len(base62) && len(text) < len(f.Prefix)+f.SecretLength {
+				text = append(text, base62[i])
+			}
+		}
+	}
+	if f.Checksum {
+		text = append(text, checksum(string(text))...)
+	}
+	return Token{string(text)}, nil
+}
+
+// checksum is CRC-32 (IEEE) of the text as six base62 digits, zero-padded.
+func checksum(text string) string {
+	sum := crc32.ChecksumIEEE([]byte(text))
+	var digits [ChecksumLength]byte
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = base62[sum%62]
+		sum /= 62
+	}
+	return string(digits[:])
+}

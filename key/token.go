@@ -1,0 +1,69 @@
+package key
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+)
+
+// MaxTokenLength is the longest token that is looked at, in bytes. A longer
+// one is malformed, whatever it holds.
+const MaxTokenLength = 256
+
+// Token is what a client presents. It prints as "[redacted]" wherever it is
+// formatted, logged or marshalled; Reveal gives the text.
+type Token struct{ text string }
+
+// NewToken wraps the text of a token.
+func NewToken(text string) Token { return Token{text} }
+
+// Reveal returns the token's text. Its callers are the few places that a
+// token is meant to reach: a format, a digest, an answer to its owner.
+func (t Token) Reveal() string { return t.text }
+
+// Digest returns the digest by which the token is stored and found.
+func (t Token) Digest() Digest { return sha256.Sum256([]byte(t.text)) }
+
+// Last4 returns the last four characters, or nothing of a shorter token.
+func (t Token) Last4() string {
+	if len(t.text) < 4 {
+		return ""
+	}
+	return t.text[len(t.text)-4:]
+}
+
+const redacted = "[redacted]"
+
+// String returns "[redacted]".
+func (Token) String() string { return redacted }
+
+// GoString returns "[redacted]".
+func (Token) GoString() string { return redacted }
+
+// Format writes "[redacted]" for every verb.
+func (Token) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(redacted)) }
+
+// LogValue returns "[redacted]".
+func (Token) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText returns "[redacted]".
+func (Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Digest is the SHA-256 of a token: what is stored of it and what is looked up.
+type Digest [sha256.Size]byte
+
+// String returns the first bytes in hex, enough to tell digests apart in a message.
+func (d Digest) String() string { return hex.EncodeToString(d[:4]) + "…" }
+
+// ParseDigest reads a digest written as 64 hexadecimal digits.
+func ParseDigest(text string) (Digest, error) {
+	var d Digest
+	if len(text) != hex.EncodedLen(len(d)) {
+		return Digest{}, fmt.Errorf("a SHA-256 in hex has %d digits, this has %d characters", hex.EncodedLen(len(d)), len(text))
+	}
+	if _, err := hex.Decode(d[:], []byte(text)); err != nil {
+		return Digest{}, fmt.Errorf("not a SHA-256 in hex")
+	}
+	return d, nil
+}
