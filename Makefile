@@ -1,9 +1,66 @@
-# Every target is one command. `make test` is the whole test run; the others are its parts.
+# `make test` is the whole test run; every other target is one part of the work. What they need comes with `make tools`.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export GOTOOLCHAIN := local
 export GOFLAGS := -mod=readonly
+# Tests that need a real Envoy take this one, and fail, instead of being skipped, when it is not there.
+export LATCHKEY_ENVOY := $(CURDIR)/.tools/bin/envoy
 
-.PHONY: generate
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+CONTAINER ?= docker
 
-generate:
+.PHONY: test tools generate lint unit race e2e fuzz bench demo build image clean
+
+# In this order, so that what is cheap fails first. About ten minutes on two cores with empty caches.
+.NOTPARALLEL:
+test: tools lint build unit race fuzz
+
+# Pinned tools in .tools/; nothing else on the machine is changed. Quick when they are there.
+tools: .tools/installed
+.tools/installed: tools/go.mod tools/go.sum tools/requirements.txt tools/install.sh
+	tools/install.sh
+	touch $@
+
+# The Go code beside the .proto files.
+generate: tools
 	buf generate
+
+lint: tools
+	buf lint
+	buf format --diff --exit-code
+	tools/breaking.sh
+	tools/drift.sh
+	gofumpt -d .
+	go vet ./...
+	staticcheck ./...
+
+# Unit tests and the stories of e2e/, with a real Envoy.
+unit: tools
+	go test ./...
+
+# What holds state or serves requests, under the race detector. e2e/ runs other processes: it has nothing to detect there.
+race: tools
+	go test -race $$(go list ./... | grep -v -e /proto/ -e /e2e -e /bench)
+
+# Only the stories, each named as it runs.
+e2e: tools
+	go test -count=1 -v ./e2e/...
+
+# Every fuzz function for a few seconds; FUZZTIME=10m for a hunt.
+fuzz:
+	tools/fuzz.sh
+
+bench:
+	go test -run='^$$' -bench=. -benchmem ./...
+
+# A real Envoy in front of an echo upstream, with keys to try.
+demo: tools
+	go run ./cmd/latchkey demo
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./...
+
+image:
+	$(CONTAINER) build --build-arg VERSION=$(VERSION) -t localhost/latchkey:$(VERSION) .
+
+clean:
+	rm -rf bin .tools
