@@ -1,0 +1,155 @@
+// The rules in this folder's tests are about the tree as a whole: who may import whom, and what every source file is held to.
+package latchkey_test
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/latchkey/latchkey"
+
+type importRule struct {
+	pkg     string
+	imports []string
+	reason  string
+}
+
+// mayImport says which packages of ours each of our packages may import, outside its tests. A package without a row is an
+// error: whoever adds one decides where it stands. The first row that fits counts. Patterns are those of matches.
+var mayImport = []importRule{
+	{"proto/...", []string{"proto/..."}, "generated"},
+
+	{"key", []string{"proto/latchkey/key/v1"}, "the vocabulary: everybody speaks it, so it knows nobody"},
+	{"directory", []string{"proto/latchkey/directory/v1"}, "a vocabulary, like key"},
+
+	{"policy", []string{"key", "directory", "proto/latchkey/policy/v1"}, "what is true of an API; it neither keeps keys nor reads files"},
+	{"storage", []string{"key", "directory", "proto/..."}, "carries the policy as bytes and never reads it"},
+	{"storage/storagetest", []string{"storage", "key", "directory", "proto/..."}, "a real store for other packages' tests"},
+
+	{"policyfile", []string{"policy", "key", "directory", "internal/strictyaml", "proto/..."}, "the form that people write; only tools and hubs link it"},
+	{"authz", []string{"key", "directory", "policy", "proto/..."}, "meets storage only through its own small interface, so a decision needs no disk"},
+	{"admin", []string{"key", "directory", "policy", "policyfile", "proto/..."}, "meets storage only through its own small interface"},
+	{"replica", []string{"key", "directory", "storage", "proto/..."}, "moves revisions; does not know what a policy means"},
+
+	{"internal/oracle", nil, "an opinion of its own about the four systems; with code of ours in it, it would share our mistakes"},
+	{"internal/...", []string{"internal/...", "proto/..."}, "serves the packages above and must not know them"},
+
+	{"cmd/latchkey-sidecar", []string{"key", "directory", "policy", "authz", "storage", "replica", "internal/...", "proto/..."}, "the small binary: nothing in it can mint or write"},
+	{"cmd/...", []string{"..."}, "mains put the parts together"},
+	{"bench", []string{"..."}, "measures the product from outside"},
+	{"e2e", []string{"..."}, "stories through real binaries"},
+}
+
+// onlyIn says who alone may import a package, ours or not, outside tests.
+var onlyIn = []struct {
+	imported string
+	by       []string
+	reason   string
+}{
+	{"github.com/envoyproxy/go-control-plane/...", []string{"authz", "internal/envoytest", "e2e", "bench"}, "one package knows Envoy's protocol"},
+	{"go.etcd.io/bbolt/...", []string{"storage/..."}, "one package knows the file"},
+	{"go.etcd.io/etcd/...", []string{"storage/etcd"}, "an option of the hub, never in a sidecar"},
+	{"cel.dev/...", []string{"policyfile"}, "rules are compiled where policies are read"},
+	{"github.com/google/cel-go/...", []string{"policyfile"}, "moved to cel.dev/cel-go"},
+	{"go.yaml.in/...", []string{"internal/strictyaml", "policyfile"}, "every YAML file is read strictly, by one reader"},
+	{"gopkg.in/yaml.v3", nil, "moved to go.yaml.in/yaml/v3"},
+	{"google.golang.org/grpc/status", []string{"authz", "admin", "replica", "internal/envoytest"}, "errors are values until they leave the process"},
+	{"google.golang.org/grpc/codes", []string{"authz", "admin", "replica", "internal/envoytest"}, "errors are values until they leave the process"},
+	{"connectrpc.com/...", []string{"admin", "cmd/latchkey", "proto/..."}, "the admin API is the only thing that speaks Connect"},
+	{"github.com/spf13/...", []string{"cmd/..."}, "flags belong to mains"},
+	{"net/http/pprof", []string{"cmd/...", "internal/serve"}, "registers itself on the default mux, which nothing here serves"},
+	{"testing", []string{"internal/envoytest", "storage/storagetest"}, "test helpers live apart from what ships"},
+	{module + "/admin", []string{"cmd/latchkey"}, "managing keys is reachable from one main alone"},
+}
+
+// never says what a package may not import at all, its tests aside.
+var never = []struct {
+	pkg      string
+	imported []string
+	reason   string
+}{
+	{"key", []string{"net/...", "os/...", "io/fs", "math/rand/...", "google.golang.org/grpc/..."}, "no I/O, and no randomness but crypto/rand"},
+	{"directory", []string{"net/...", "os/...", "io/fs", "google.golang.org/grpc/..."}, "no I/O"},
+	{"policy", []string{"net/url", "net/http", "os/...", "google.golang.org/grpc/..."}, "a path is never parsed as a URI: two parsers, two opinions"},
+	{"authz", []string{"net/url", "os/..."}, "a path is never parsed as a URI: two parsers, two opinions"},
+	{"...", []string{"unsafe", "log"}, "memory safety; log/slog is the one log"},
+}
+
+func TestImportsPointDownwards(t *testing.T) {
+	used := map[int]bool{}
+	for _, pkg := range packages(t) {
+		row := slices.IndexFunc(mayImport, func(r importRule) bool { return matches(r.pkg, pkg.name) })
+		if row < 0 {
+			t.Errorf("%s: no row of mayImport says what this package may import: add one", pkg.name)
+			continue
+		}
+		rule := mayImport[row]
+		used[row] = true
+		for imported, file := range pkg.imports {
+			name, ours := strings.CutPrefix(imported, module+"/")
+			if ours && !matchesAny(rule.imports, name) {
+				t.Errorf("%s imports %s: %s may import only %v (%s)", file, name, pkg.name, rule.imports, rule.reason)
+			}
+		}
+	}
+	for i, rule := range mayImport {
+		if !used[i] {
+			t.Logf("mayImport: no package %s yet", rule.pkg)
+		}
+	}
+}
+
+func TestImportsOfOnePlace(t *testing.T) {
+	for _, pkg := range packages(t) {
+		for imported, file := range pkg.imports {
+			for _, rule := range onlyIn {
+				if matches(rule.imported, imported) && !matchesAny(rule.by, pkg.name) {
+					t.Errorf("%s imports %s: only %v may (%s)", file, imported, rule.by, rule.reason)
+				}
+			}
+			for _, rule := range never {
+				if matches(rule.pkg, pkg.name) && matchesAny(rule.imported, imported) && !strings.HasPrefix(pkg.name, "proto/") {
+					t.Errorf("%s imports %s: %s may not (%s)", file, imported, pkg.name, rule.reason)
+				}
+			}
+		}
+	}
+}
+
+// The binary for the pod must not even contain what mints and writes, whatever way round the imports take.
+func TestSidecarCannotManageKeys(t *testing.T) {
+	all := packages(t)
+	seen := map[string]bool{}
+	var visit func(imported string, trail []string)
+	visit = func(imported string, trail []string) {
+		if seen[imported] {
+			return
+		}
+		seen[imported] = true
+		name := strings.TrimPrefix(imported, module+"/")
+		trail = append(trail, name)
+		if matchesAny([]string{module + "/admin", module + "/policyfile", module + "/storage/etcd", "go.etcd.io/etcd/..."}, imported) {
+			t.Errorf("the sidecar links %s", strings.Join(trail, " -> "))
+		}
+		if pkg := all[name]; pkg != nil {
+			for next := range pkg.imports {
+				visit(next, slices.Clone(trail))
+			}
+		}
+	}
+	visit(module+"/cmd/latchkey-sidecar", nil)
+}
+
+// matches reports whether an import path fits a pattern: itself, or, with "/..." at its end, itself and all below it.
+func matches(pattern, name string) bool {
+	if parent, ok := strings.CutSuffix(pattern, "..."); ok {
+		return parent == "" || name == path.Clean(parent) || strings.HasPrefix(name, parent)
+	}
+	return pattern == name
+}
+
+func matchesAny(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return matches(pattern, name) })
+}
