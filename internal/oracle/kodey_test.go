@@ -124,3 +124,15 @@ func TestKodeyRoleChangesTakeEffectAtOnce(t *testing.T) {
 	w.Principals["user:ada"].Memberships["team:t_1"] = "ADMIN"
 	expect(t, w, request(w, "kodey-usk-one", "GET /v1/chat"), "ALLOWED")
 }
+
+func TestKodeyTooManyTeamsToTell(t *testing.T) {
+	w := Fixture()
+	teams := w.Principals["user:bob"].Memberships
+	for i := 0; len(w.allReached(*w.Find("kodey-usk-many"))) < 200; i++ {
+		name := "team:a-team-with-a-long-name-" + string(rune('a'+i/26)) + string(rune('a'+i%26))
+		w.Tenants[name] = Tenant{}
+		teams[name] = "OWNER"
+	}
+	expect(t, w, request(w, "kodey-usk-many", "GET /v1/chat"), "TENANT_MISMATCH")
+	expect(t, w, request(w, "kodey-usk-many", "GET /v1/chat", Header{"x-team-id", "t_2"}), "ALLOWED")
+}

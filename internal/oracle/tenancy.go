@@ -24,11 +24,12 @@ type tenancy struct {
 func (w *World) tenancyOf(k Key, a access, r Request) (t tenancy, ok bool) {
 	var named []string
 	if place, has := tenantHeaders[k.Policy]; has {
-		switch values := r.values(place.name); {
-		case len(values) > 1 || strings.Contains(r.joined(place.name), ","):
-			return t, false // names no tenant
-		case len(values) == 1 && values[0] != "":
-			named = append(named, place.kind+":"+values[0])
+		value := r.joined(place.name)
+		if strings.Contains(value, ",") {
+			return t, false // it holds a comma or was sent twice, and so names no tenant
+		}
+		if value != "" {
+			named = append(named, place.kind+":"+value)
 		}
 	}
 	if a.tenant != "" {
