@@ -10,9 +10,11 @@ trap 'rm -f "$log"' EXIT
 
 count=0
 # Only packages whose tests mention a fuzz function are asked for their list: asking means building the tests.
-for dir in $(go list -f '{{.Dir}}' "${@:-./...}"); do
+dirs=$(go list -f '{{.Dir}}' "${@:-./...}")
+for dir in $dirs; do
   grep -qs '^func Fuzz' "$dir"/*_test.go || continue
-  for name in $(go test -list '^Fuzz' "$dir" | grep '^Fuzz'); do
+  names=$(go test -list '^Fuzz' "$dir" | sed -n '/^Fuzz/p')
+  for name in $names; do
     count=$((count + 1))
     echo "fuzz: ${dir#"$PWD"/} $name for $fuzztime"
     if go test -run='^$' -fuzz="^$name\$" -fuzztime="$fuzztime" "$dir" >"$log" 2>&1; then
