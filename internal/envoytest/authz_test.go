@@ -26,8 +26,10 @@ import (
 const healthService = "envoy.service.auth.v3.Authorization"
 
 // authz is the smallest authorization server that can show each thing a real one may
-// do. The authorization header chooses: "Bearer allow" allows; "Bearer 401" and
-// "Bearer 403" deny with that status; anything else denies with 401.
+// do. The authorization header chooses: "Bearer allow" allows; "Bearer rewrite" allows
+// and sets the path, "Bearer split" and "Bearer long" deny with a line break in a header
+// and with a body of 5000 bytes: mistakes that a hardened Envoy catches. "Bearer 403"
+// denies with that status, anything else with 401.
 type authz struct {
 	authv3.UnimplementedAuthorizationServer
 	health *health.Server
@@ -107,19 +109,30 @@ func (a *authz) Check(_ context.Context, req *authv3.CheckRequest) (*authv3.Chec
 		return nil, err
 	}
 	switch token {
-	case "allow":
+	case "allow", "rewrite":
+		set := &corev3.HeaderValue{Key: "x-latchkey-key-id", Value: "key_1"}
+		if token == "rewrite" {
+			set = &corev3.HeaderValue{Key: ":path", Value: "/rewritten"}
+		}
 		return &authv3.CheckResponse{
 			Status:          &status.Status{Code: int32(codes.OK)},
 			DynamicMetadata: metadata,
 			HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
-				Headers:         []*corev3.HeaderValueOption{{Header: &corev3.HeaderValue{Key: "x-latchkey-key-id", Value: "key_1"}}},
+				Headers:         []*corev3.HeaderValueOption{{Header: set}},
 				HeadersToRemove: []string{"authorization", "x-latchkey-role", "x-api-key"},
 			}},
 		}, nil
 	case "403":
 		return deny(codes.PermissionDenied, typev3.StatusCode_Forbidden, metadata), nil
 	}
-	return deny(codes.Unauthenticated, typev3.StatusCode_Unauthorized, metadata), nil
+	denied := deny(codes.Unauthenticated, typev3.StatusCode_Unauthorized, metadata)
+	switch reply := denied.GetDeniedResponse(); token {
+	case "split":
+		reply.Headers[0].Header.Value = "no-store\r\nset-cookie: injected"
+	case "long":
+		reply.Body = strings.Repeat("x", 5000)
+	}
+	return denied, nil
 }
 
 func deny(code codes.Code, http typev3.StatusCode, metadata *structpb.Struct) *authv3.CheckResponse {
