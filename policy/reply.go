@@ -1,0 +1,196 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	policyv1 "github.com/latchkey/latchkey/proto/latchkey/policy/v1"
+)
+
+// Content types of bodies.
+const (
+	problemJSON = "application/problem+json" // RFC 9457
+	plainJSON   = "application/json"
+)
+
+// Reply is how one reason is answered: prepared when the policy was compiled,
+// filled with the facts of a request by Body and Headers.
+type Reply struct {
+	Status      int
+	ContentType string
+	headers     []replyHeader
+	body        []piece
+}
+
+// Header is a header of a reply.
+type Header struct{ Name, Value string }
+
+type replyHeader struct {
+	name  string
+	value []piece
+}
+
+// Facts are what placeholders stand for. All of them are made of characters
+// that are safe in a header and in JSON: names of the policy and an id that
+// was checked.
+type Facts struct {
+	RequestID          string
+	KeyEnvironment     string
+	RequestEnvironment string
+}
+
+// piece is literal text or, where text is empty, a placeholder.
+type piece struct {
+	text string
+	fact fact
+}
+
+type fact uint8
+
+const (
+	requestID fact = iota + 1
+	keyEnvironment
+	requestEnvironment
+)
+
+var factNames = map[string]fact{
+	"request_id":          requestID,
+	"key.environment":     keyEnvironment,
+	"request.environment": requestEnvironment,
+}
+
+// Body returns the body of the reply.
+func (r *Reply) Body(f Facts) string { return render(r.body, f) }
+
+// Headers returns the headers that the policy adds to the reply.
+func (r *Reply) Headers(f Facts) []Header {
+	out := make([]Header, len(r.headers))
+	for i, h := range r.headers {
+		out[i] = Header{h.name, render(h.value, f)}
+	}
+	return out
+}
+
+func render(pieces []piece, f Facts) string {
+	var b strings.Builder
+	for _, p := range pieces {
+		switch p.fact {
+		case requestID:
+			b.WriteString(f.RequestID)
+		case keyEnvironment:
+			b.WriteString(f.KeyEnvironment)
+		case requestEnvironment:
+			b.WriteString(f.RequestEnvironment)
+		default:
+			b.WriteString(p.text)
+		}
+	}
+	return b.String()
+}
+
+// DefaultReply is how a reason is answered where no policy says otherwise.
+func DefaultReply(r Reason) *Reply { return defaultReplies[r.index()] }
+
+var defaultReplies = func() (all [reasonCount]*Reply) {
+	for r := range all {
+		reply, err := buildReply(Reason(r), replySpec{})
+		if err != nil {
+			panic(err) // the table of reasons is wrong, which a test would have shown
+		}
+		all[r] = reply
+	}
+	return all
+}()
+
+// replySpec is a reply's document after inheritance.
+type replySpec struct {
+	status        uint32
+	headers       map[string]string
+	code, message string
+	body          *policyv1.JsonValue
+}
+
+// over returns the spec with what the document says put over it.
+func (s replySpec) over(doc *policyv1.Reply) replySpec {
+	if doc.GetStatus() != 0 {
+		s.status = doc.GetStatus()
+	}
+	if len(doc.GetHeaders()) > 0 {
+		merged := map[string]string{}
+		for n, v := range s.headers {
+			merged[n] = v
+		}
+		for n, v := range doc.GetHeaders() {
+			merged[strings.ToLower(n)] = v
+		}
+		s.headers = merged
+	}
+	if doc.GetCode() != "" {
+		s.code = doc.GetCode()
+	}
+	if doc.GetMessage() != "" {
+		s.message = doc.GetMessage()
+	}
+	if doc.GetBody() != nil {
+		s.body = doc.GetBody()
+	}
+	return s
+}
+
+func buildReply(r Reason, s replySpec) (*Reply, error) {
+	reply := &Reply{Status: r.Status(), ContentType: plainJSON}
+	if s.status != 0 {
+		reply.Status = int(s.status)
+	}
+	words := map[string]string{"code": s.code, "message": s.message, "reason": r.String()}
+	if words["code"] == "" {
+		// A client must not tell one 401 from another unless the policy means it to.
+		words["code"] = r.String()
+		if r.Status() == 401 {
+			words["code"] = "UNAUTHORIZED"
+		}
+	}
+	if words["message"] == "" {
+		words["message"] = r.Message()
+	}
+	body := s.body
+	if body == nil {
+		body = problem(r, reply.Status)
+		reply.ContentType = problemJSON
+	}
+	t := templater{words: words}
+	t.json(body)
+	reply.body = t.done()
+	for _, name := range sortedKeys(s.headers) {
+		t := templater{words: words}
+		t.text(s.headers[name], func(s string) string { return s })
+		reply.headers = append(reply.headers, replyHeader{name, t.done()})
+		if t.err != nil {
+			return nil, t.err
+		}
+		if name == "content-type" {
+			reply.ContentType = s.headers[name]
+		}
+	}
+	reply.headers = slices.DeleteFunc(reply.headers, func(h replyHeader) bool { return h.name == "content-type" })
+	return reply, t.err
+}
+
+// problem is the body of RFC 9457: a code only where it tells the client
+// what it may know.
+func problem(r Reason, status int) *policyv1.JsonValue {
+	text := func(s string) *policyv1.JsonValue {
+		return &policyv1.JsonValue{Value: &policyv1.JsonValue_Text{Text: s}}
+	}
+	titles := map[int]string{401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
+	members := []*policyv1.JsonMember{
+		{Name: "type", Value: text("about:blank")},
+		{Name: "title", Value: text(titles[r.Status()])},
+		{Name: "status", Value: &policyv1.JsonValue{Value: &policyv1.JsonValue_Literal{Literal: fmt.Sprint(status)}}},
+		{Name: "detail", Value: text("{message}")},
+		{Name: "code", Value: text("{code}")},
+		{Name: "request_id", Value: text("{request_id}")},
+	}
+	return &policyv1.JsonValue{Value: &policyv1.JsonValue_Object{Object: &policyv1.JsonObject{Members: members}}}
+}
