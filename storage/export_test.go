@@ -1,0 +1,9 @@
+package storage
+
+import "go.etcd.io/bbolt"
+
+// Bolt is the file behind a store.
+func (db *DB) Bolt() *bbolt.DB { return db.bolt }
+
+// FileName is the store's file in its folder.
+const FileName = fileName

@@ -1,0 +1,141 @@
+package storage_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/latchkey/latchkey/directory"
+	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/storage"
+)
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+var form = key.Format{Prefix: "sk_live_", SecretLength: 30, Checksum: true}
+
+// failer is what testing.TB and rapid.T have in common.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// mint returns a token and what is kept of it.
+func mint(t failer) (key.Token, key.Secret) {
+	t.Helper()
+	token, err := form.Mint(rand.Reader)
+	if err != nil {
+		t.Fatalf("minting: %v", err)
+	}
+	return token, key.Secret{Digest: token.Digest(), Prefix: form.Prefix, Last4: token.Last4()}
+}
+
+// issue returns a key that isn't stored yet, and its token.
+func issue(t failer) (*key.Record, key.Token) {
+	t.Helper()
+	token, secret := mint(t)
+	fields := key.Record{Policy: "shortkit", Type: "secret", Tenant: "org:o_1", Name: "ci", Scopes: []string{"content:read"}}
+	return key.Issue(fields, secret, start), token
+}
+
+func commit(t failer, db *storage.DB, c storage.Change) storage.Position {
+	t.Helper()
+	at, err := db.Commit(context.Background(), c)
+	if err != nil {
+		t.Fatalf("commit: %v", err)
+	}
+	return at
+}
+
+// refused commits and expects an error of the given kind, any if it is nil,
+// and a store that is as it was.
+func refused(t failer, db *storage.DB, c storage.Change, kind error) {
+	t.Helper()
+	before := dump(db)
+	_, err := db.Commit(context.Background(), c)
+	if err == nil || kind != nil && !errors.Is(err, kind) {
+		t.Fatalf("commit: error %v, want %v", err, kind)
+	}
+	if diff := before.diff(dump(db)); diff != "" {
+		t.Fatalf("a refused change left a trace: %s", diff)
+	}
+}
+
+func lookUp(db *storage.DB, id string) (r *key.Record) {
+	db.View(func(v *storage.View) { r = v.Key(id) })
+	return r
+}
+
+// contents is everything that a store tells.
+type contents struct {
+	position   storage.Position
+	keys       map[string]*key.Record
+	tenants    map[string]*directory.Tenant
+	principals map[string]*directory.Principal
+	documents  map[string][]byte
+}
+
+func dump(db *storage.DB) contents {
+	c := contents{keys: map[string]*key.Record{}, tenants: map[string]*directory.Tenant{}, principals: map[string]*directory.Principal{}}
+	db.Keys("", func(r *key.Record) bool {
+		c.keys[r.ID] = r
+		return true
+	})
+	tenants, principals, _ := db.Directory()
+	for _, t := range tenants {
+		c.tenants[t.ID] = t
+	}
+	for _, p := range principals {
+		c.principals[p.ID] = p
+	}
+	c.documents, c.position = db.Documents()
+	return c
+}
+
+// diff says what differs, in a word.
+func (c contents) diff(o contents) string {
+	switch {
+	case c.position != o.position:
+		return "position"
+	case !maps.EqualFunc(c.keys, o.keys, sameKey):
+		return "keys"
+	case !maps.EqualFunc(c.tenants, o.tenants, func(a, b *directory.Tenant) bool { return *a == *b }):
+		return "tenants"
+	case !maps.EqualFunc(c.principals, o.principals, samePrincipal):
+		return "principals"
+	case !maps.EqualFunc(c.documents, o.documents, slices.Equal):
+		return "policies"
+	}
+	return ""
+}
+
+func sameKey(a, b *key.Record) bool {
+	sameSecret := func(x, y key.Secret) bool {
+		return x.Digest == y.Digest && x.Prefix == y.Prefix && x.Last4 == y.Last4 && x.Created.Equal(y.Created) && x.Until.Equal(y.Until)
+	}
+	return a.ID == b.ID && a.Policy == b.Policy && a.Type == b.Type && a.Environment == b.Environment &&
+		a.Tenant == b.Tenant && a.Principal == b.Principal && a.Creator == b.Creator && a.Role == b.Role &&
+		slices.Equal(a.Scopes, b.Scopes) && a.Name == b.Name && a.Description == b.Description &&
+		slices.EqualFunc(a.Secrets, b.Secrets, sameSecret) && a.Created.Equal(b.Created) && a.Expires.Equal(b.Expires) &&
+		a.Revoked.Equal(b.Revoked) && a.Disabled == b.Disabled && a.System == b.System && a.Revision == b.Revision
+}
+
+func samePrincipal(a, b *directory.Principal) bool {
+	return a.ID == b.ID && a.Suspended == b.Suspended && a.Revision == b.Revision && maps.Equal(a.Memberships, b.Memberships) &&
+		maps.EqualFunc(a.Permissions, b.Permissions, slices.Equal)
+}
+
+// within waits for a condition, which it asks again and again.
+func within(t testing.TB, limit time.Duration, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !condition(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", limit, what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
