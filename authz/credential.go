@@ -1,0 +1,95 @@
+package authz
+
+import (
+	"strings"
+
+	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/policy"
+)
+
+// credential returns the token that a request presents, or the reason why it
+// presents none: exactly one declared place must be filled, once. Everything
+// else in the request is ordinary text.
+func (r *Request) credential(p *policy.Policy) (key.Token, policy.Reason) {
+	var found string
+	reason := policy.KeyMissing
+	for _, place := range p.Credentials() {
+		value, times := r.headers.get(place.Header)
+		text, outcome := read(place, value, times)
+		if outcome == policy.KeyMissing {
+			continue
+		}
+		if reason != policy.KeyMissing {
+			return key.Token{}, policy.KeyAmbiguous
+		}
+		found, reason = text, outcome
+	}
+	if reason != policy.Allowed {
+		return key.Token{}, reason
+	}
+	return key.NewToken(found), policy.Allowed
+}
+
+// read reads one place. It answers KeyMissing for an empty place and for a
+// scheme that isn't declared, Allowed with the text of what may be a token.
+func read(place policy.Credential, value string, times int) (string, policy.Reason) {
+	if times == 0 || value == "" {
+		return "", policy.KeyMissing
+	}
+	text := value
+	if place.Bearer {
+		scheme, rest, _ := strings.Cut(value, " ")
+		if !strings.EqualFold(scheme, "bearer") {
+			if strings.Contains(value, ",") && mentionsBearer(value) {
+				return "", policy.KeyAmbiguous // Envoy joins what was sent twice
+			}
+			return "", policy.KeyMissing
+		}
+		text = rest
+	}
+	switch {
+	case times > 1, strings.Contains(value, ","):
+		return "", policy.KeyAmbiguous
+	case strings.Trim(text, " ") == "":
+		return "", policy.KeyMissing
+	case strings.Contains(strings.Trim(text, " "), " "):
+		return "", policy.KeyAmbiguous // more than one token
+	case !tokenText(text):
+		return "", policy.KeyMalformed
+	}
+	return text, policy.Allowed
+}
+
+// mentionsBearer reports whether a later part of a joined value is a Bearer
+// credential.
+func mentionsBearer(value string) bool {
+	for part := range strings.SplitSeq(value, ",") {
+		scheme, _, _ := strings.Cut(strings.TrimLeft(part, " "), " ")
+		if strings.EqualFold(scheme, "bearer") {
+			return true
+		}
+	}
+	return false
+}
+
+// tokenText reports whether the text is 1 to 256 characters of [A-Za-z0-9_-],
+// of which every token is made.
+func tokenText(text string) bool {
+	if text == "" || len(text) > key.MaxTokenLength {
+		return false
+	}
+	for i := range len(text) {
+		if !key.URLSafe.Holds(text[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// carriesCredential reports whether a declared place is filled, so that it
+// must not reach the upstream.
+func (r *Request) carriesCredential(place policy.Credential) bool {
+	value, times := r.headers.get(place.Header)
+	_, outcome := read(place, value, times)
+	return outcome != policy.KeyMissing
+}

@@ -1,0 +1,229 @@
+package authz
+
+import (
+	"time"
+
+	"github.com/latchkey/latchkey/directory"
+	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/policy"
+)
+
+// Decide holds a request against what is known at one revision. It is pure:
+// the same view, request and time give the same verdict.
+func Decide(v View, r *Request, now time.Time) Verdict {
+	d := decision{view: v, request: r, now: now}
+	return d.decide()
+}
+
+// decision is one decision in the making. An explanation gives it a trace and
+// may present a key by its id in place of a token.
+type decision struct {
+	Verdict
+	view    View
+	request *Request
+	now     time.Time
+	keyID   string
+	trace   *trace
+	secret  key.Digest
+	clean   bool
+}
+
+// decide runs the checks from top to bottom: who is this before what may they
+// do. Nothing after a check runs unless it passed, except that the path is
+// matched early, because a public endpoint needs nobody's name.
+func (d *decision) decide() Verdict {
+	d.Revision = d.view.Revision
+	if d.now.Before(d.view.Latest) {
+		d.now = d.view.Latest // a clock behind the writer's would revive what has expired
+	}
+	d.Reason = d.addressed()
+	if d.Reason == policy.Undecided {
+		d.Reason = d.authenticated()
+	}
+	if d.Reason == policy.Undecided {
+		d.Reason = d.authorized()
+	}
+	d.trace.verdict(d)
+	return d.Verdict
+}
+
+// addressed finds whose request it is, and whether it needs a key at all.
+func (d *decision) addressed() policy.Reason {
+	if d.view.Revision == 0 || d.view.Policies == nil {
+		return d.fail("store", policy.NotReady)
+	}
+	place, ok := d.view.Policies.Find(d.request.host, d.request.extensions)
+	if !ok {
+		return d.fail("host", policy.HostUnknown)
+	}
+	d.Place = place
+	d.pass("host")
+	d.clean = !d.request.torn && place.Policy.CleanPath(d.request.path, d.request.verbatim)
+	if !d.clean {
+		return policy.Undecided
+	}
+	d.Route = place.Policy.Match(d.request.method, d.request.path)
+	if d.Route != nil && d.Route.Endpoint.Public {
+		return policy.Public
+	}
+	if method, ok := d.request.preflight(); ok && place.Policy.Preflights() {
+		if asked := place.Policy.Match(method, d.request.path); asked != nil {
+			d.Route = asked
+			return policy.Preflight
+		}
+	}
+	return policy.Undecided
+}
+
+// authenticated finds out who is asking.
+func (d *decision) authenticated() policy.Reason {
+	if d.keyID == "" {
+		token, reason := d.request.credential(d.Place.Policy)
+		if reason != policy.Allowed {
+			return d.fail("credential", reason)
+		}
+		if !d.Place.Policy.WellFormed(token) {
+			return d.fail("credential", policy.KeyMalformed)
+		}
+		d.pass("credential")
+		d.secret = token.Digest()
+		d.Key = d.view.Keys.Lookup(d.secret)
+	} else if d.Key = d.view.Keys.Key(d.keyID); d.Key != nil {
+		d.secret = d.Key.Current().Digest
+	}
+	if d.Key == nil || d.Key.Policy != d.Place.Policy.Name() {
+		d.Key = nil // a key of another policy is nobody's business here
+		return d.fail("key", policy.KeyUnknown)
+	}
+	if d.Type = d.Place.Policy.Type(d.Key.Type); d.Type == nil {
+		d.Key = nil // its type was taken out of the policy
+		return d.fail("key", policy.KeyUnknown)
+	}
+	switch d.Key.StatusOf(d.secret, d.now) {
+	case key.Revoked:
+		return d.fail("status", policy.KeyRevoked)
+	case key.Expired:
+		return d.fail("status", policy.KeyExpired)
+	case key.Disabled:
+		return d.fail("status", policy.KeyDisabled)
+	}
+	d.pass("status")
+	if d.Type.Owner == "" {
+		if directory.ActivePrincipal(d.view.Directory, d.Key.Principal) == nil {
+			return d.fail("principal", policy.PrincipalGone)
+		}
+		d.pass("principal")
+	} else {
+		if !directory.Active(d.view.Directory, d.Key.Tenant) {
+			return d.fail("tenant status", policy.TenantSuspended)
+		}
+		d.pass("tenant status")
+	}
+	return policy.Undecided
+}
+
+// authorized finds out what they may do.
+func (d *decision) authorized() policy.Reason {
+	if !d.clean {
+		return d.fail("path", policy.PathAmbiguous)
+	}
+	if d.Route == nil {
+		return d.fail("endpoint", policy.EndpointUnknown)
+	}
+	d.pass("endpoint")
+	if !d.inEnvironment() {
+		return d.fail("environment", policy.EnvironmentMismatch)
+	}
+	d.pass("environment")
+	endpoint := d.Route.Endpoint
+	if !d.Type.Opens(endpoint) {
+		return d.fail("key type", policy.KeyTypeNotAllowed)
+	}
+	d.pass("key type")
+	// The tenant is found first, because a principal's permissions depend on
+	// it, and answered last.
+	stands := d.stand(endpoint)
+	d.Held = d.Place.Policy.Held(d.Type, d.Key, d.Tenant, d.view.Directory)
+	if !d.Held.Scopes.Covers(endpoint.Scopes) {
+		return d.fail("scopes", policy.ScopeMissing)
+	}
+	d.pass("scopes")
+	if !d.Held.Permissions.Covers(endpoint.Permissions) {
+		return d.fail("permissions", policy.PermissionMissing)
+	}
+	d.pass("permissions")
+	if !stands {
+		return d.fail("tenant", policy.TenantMismatch)
+	}
+	d.pass("tenant")
+	return policy.Allowed
+}
+
+// inEnvironment reports whether the key belongs to where the request was sent.
+func (d *decision) inEnvironment() bool {
+	if d.Place.Unknown {
+		return false
+	}
+	p := d.Place.Policy
+	if len(p.Environments()) == 0 != (d.Key.Environment == "") {
+		return false // the policy gained or lost its environments since
+	}
+	if d.Key.Environment != "" && p.Environment(d.Key.Environment) == nil {
+		return false
+	}
+	return d.Place.Environment == "" || d.Place.Environment == d.Key.Environment
+}
+
+// stand finds the tenant, or the tenants, that the request stands in, and
+// reports whether the key reaches it.
+func (d *decision) stand(e *policy.Endpoint) bool {
+	named := d.request.naming(d.Place.Policy, d.Route)
+	if named.torn {
+		return false
+	}
+	if named.tenant != "" {
+		if !d.Place.Policy.Reaches(d.Type, d.Key, named.tenant, d.view.Directory) {
+			return false
+		}
+		d.Tenant = named.tenant
+	} else {
+		reached := d.Place.Policy.Reach(d.Type, d.Key, d.view.Directory)
+		switch {
+		case len(reached) == 1:
+			d.Tenant = reached[0]
+		case e.NeedsTenant, len(reached) == 0 && !e.NoTenant:
+			return false
+		case listLength(reached) <= maxTenantsHeader:
+			d.Tenants = reached
+		case !e.NoTenant:
+			return false // too many to hand on: the request must name one
+		}
+	}
+	if t := d.view.Directory.Tenant(d.Tenant); t != nil {
+		d.Plan = t.Plan
+	}
+	return !e.NeedsTenant || d.Tenant != ""
+}
+
+// listLength is the length of the names joined by commas.
+func listLength(list []string) int {
+	n := len(list) - 1
+	for _, s := range list {
+		n += len(s)
+	}
+	return n
+}
+
+// pass and fail note a step where somebody wants to know.
+func (d *decision) pass(check string) {
+	if d.trace != nil {
+		d.trace.step(d, check, policy.Undecided)
+	}
+}
+
+func (d *decision) fail(check string, r policy.Reason) policy.Reason {
+	if d.trace != nil {
+		d.trace.step(d, check, r)
+	}
+	return r
+}
