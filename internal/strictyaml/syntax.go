@@ -126,6 +126,8 @@ func explainSyntax(src []byte, read int, err error) (line int, message, remedy s
 	case strings.Contains(message, "did not find expected"):
 		line = stoppedAt(src, read, err)
 		message, remedy = "this does not continue what stands above", "indent the members of a mapping or list alike, and quote text that begins with a special character"
+	case strings.Contains(message, "max depth"):
+		message, remedy = fmt.Sprintf("nested deeper than %d levels", MaxDepth), "nest it less"
 	case strings.Contains(message, "unexpected end of stream"):
 		message, remedy = "a quoted text is not closed before the file ends", "close the quotes"
 	case strings.Contains(message, "expected ':'"):
@@ -165,14 +167,16 @@ func stoppedAt(src []byte, read int, cause error) int {
 	return read
 }
 
-// notText finds the first byte that is not UTF-8, or a control character that
-// YAML does not allow.
+// notText finds the first byte that is not UTF-8, or a control character other
+// than tabs and the ends of lines.
 func notText(src []byte) (line, column int, found bool) {
 	line, column = 1, 1
 	for rest := src; len(rest) > 0; {
 		r, size := utf8.DecodeRune(rest)
 		switch {
-		case r == utf8.RuneError && size == 1, r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f, r >= 0x80 && r < 0xa0:
+		case r == utf8.RuneError && size == 1,
+			r < ' ' && r != '\t' && r != '\n' && (r != '\r' || len(rest) < 2 || rest[1] != '\n'), r == 0x7f, r >= 0x80 && r < 0xa0,
+			r == '\u2028', r == '\u2029': // YAML would count these as lines, editors do not
 			return line, column, true
 		case r == '\n':
 			line, column = line+1, 0
