@@ -1,0 +1,112 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/latchkey/latchkey/directory"
+	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/storage"
+	"github.com/latchkey/latchkey/storage/storagetest"
+)
+
+// Two keys, a tenant and a policy are always changed together; whoever looks
+// must never see some of them changed.
+func TestViewsSeeOneRevision(t *testing.T) {
+	const writes = 150
+	db := storagetest.New(t, storage.Options{Compile: func(documents map[string][]byte) (any, error) {
+		return string(documents["shortkit"]), nil
+	}})
+	a, token := issue(t)
+	b, _ := issue(t)
+	commit(t, db, storage.Change{
+		Keys: []*key.Record{a, b}, Tenants: []*directory.Tenant{{ID: "org:o_1", Plan: "p0"}}, Policies: map[string][]byte{"shortkit": []byte("p0")},
+	})
+
+	var stop atomic.Bool
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for last := uint64(0); !stop.Load(); {
+				db.View(func(v *storage.View) {
+					x, y, o := v.Key(a.ID), v.Key(b.ID), v.Tenant("org:o_1")
+					revision := v.Position().Revision
+					if x.Revision != revision || y.Revision != revision || o.Revision != revision || v.Lookup(token.Digest()) != x ||
+						x.Name != y.Name || revision > 1 && (x.Name != o.Plan || v.Policies() != o.Plan) {
+						t.Errorf("revision %d shows keys %q (%d) and %q (%d), tenant %q (%d), policy %q",
+							revision, x.Name, x.Revision, y.Name, y.Revision, o.Plan, o.Revision, v.Policies())
+						stop.Store(true)
+					}
+					if revision < last {
+						t.Errorf("revision %d after %d", revision, last)
+					}
+					last = revision
+				})
+			}
+		})
+	}
+	readers.Go(func() {
+		for !stop.Load() {
+			db.Keys("", func(r *key.Record) bool { return r.ID != "" })
+			if _, err := db.Log(0, 5); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for i := range writes {
+		name := "p" + string(rune('a'+i%26))
+		x, y := lookUp(db, a.ID), lookUp(db, b.ID)
+		x, _ = x.Update(key.Update{Name: &name})
+		y, _ = y.Update(key.Update{Name: &name})
+		at := commit(t, db, storage.Change{
+			Keys:     []*key.Record{x, y},
+			Tenants:  []*directory.Tenant{{ID: "org:o_1", Plan: name, Revision: x.Revision}},
+			Policies: map[string][]byte{"shortkit": []byte(name)},
+		})
+		db.View(func(v *storage.View) { // read your own write
+			if v.Position() != at || v.Key(a.ID).Name != name {
+				t.Errorf("after %v, a view of %v", at, v.Position())
+			}
+		})
+	}
+	stop.Store(true)
+	readers.Wait()
+}
+
+// Of several that change the same key at once, each either does it on what it
+// read or is told.
+func TestConflictingWritersLoseNothing(t *testing.T) {
+	const writers, each = 4, 25
+	db := storagetest.New(t)
+	r, _ := issue(t)
+	r.Description = ""
+	commit(t, db, storage.Change{Keys: []*key.Record{r}})
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			for done := 0; done < each; {
+				now := lookUp(db, r.ID)
+				longer := now.Description + "x"
+				next, err := now.Update(key.Update{Description: &longer})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				switch _, err := db.Commit(context.Background(), storage.Change{Keys: []*key.Record{next}}); {
+				case err == nil:
+					done++
+				case !errors.Is(err, key.ErrConflict):
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if got := lookUp(db, r.ID); len(got.Description) != writers*each || got.Revision != writers*each+1 {
+		t.Errorf("%d changes at revision %d, want %d", len(got.Description), got.Revision, writers*each)
+	}
+}
