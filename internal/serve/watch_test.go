@@ -1,0 +1,103 @@
+package serve
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// changes returns a channel that gets the content of a file at every call.
+func changes(t *testing.T, file string, watched ...string) <-chan string {
+	t.Helper()
+	w, err := NewWatcher(discard(), watched...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan string, 100)
+	start(t, func(ctx context.Context) error {
+		return w.Run(ctx, func(context.Context) {
+			content, err := os.ReadFile(file)
+			if err == nil {
+				seen <- string(content)
+			}
+		})
+	})
+	return seen
+}
+
+func waitFor(t *testing.T, seen <-chan string, want string) {
+	t.Helper()
+	// Well before files would be polled.
+	deadline := time.After(pollTime / 2)
+	for {
+		select {
+		case got := <-seen:
+			if got == want {
+				return
+			}
+		case <-deadline:
+			t.Fatalf("no notification of %q", want)
+		}
+	}
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWatchSeesFilesChange(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "policy.yaml")
+	write(t, file, "one")
+	seen := changes(t, file, file)
+
+	write(t, file, "two")
+	waitFor(t, seen, "two")
+
+	other := filepath.Join(dir, ".policy.yaml.swp")
+	write(t, other, "three")
+	if err := os.Rename(other, file); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, seen, "three")
+}
+
+// The kubelet points a link to another folder; the files themselves are links
+// through it and don't change.
+func TestWatchSeesLinksSwap(t *testing.T) {
+	dir := t.TempDir()
+	for _, version := range []string{"..one", "..two"} {
+		if err := os.Mkdir(filepath.Join(dir, version), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, version, "policy.yaml"), version)
+	}
+	link := func(from, to string) {
+		t.Helper()
+		if err := os.Symlink(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "policy.yaml")
+	link("..one", filepath.Join(dir, "..data"))
+	link(filepath.Join("..data", "policy.yaml"), file)
+	seen := changes(t, file, dir)
+
+	link("..two", filepath.Join(dir, "..data_tmp"))
+	if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, seen, "..two")
+}
+
+func TestWatchSeesAFileThatAppears(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	seen := changes(t, file, file)
+	write(t, file, "here")
+	waitFor(t, seen, "here")
+}
