@@ -32,44 +32,36 @@ func (r *Request) credential(p *policy.Policy) (key.Token, policy.Reason) {
 
 // read reads one place. It answers KeyMissing for an empty place and for a
 // scheme that isn't declared, Allowed with the text of what may be a token.
+// A scheme ends at the first space, tab or comma; what isn't exactly one space
+// and one token is refused in the order of the reasons.
 func read(place policy.Credential, value string, times int) (string, policy.Reason) {
 	if times == 0 || value == "" {
 		return "", policy.KeyMissing
 	}
 	text := value
 	if place.Bearer {
-		scheme, rest, _ := strings.Cut(value, " ")
-		if !strings.EqualFold(scheme, "bearer") {
-			if strings.Contains(value, ",") && mentionsBearer(value) {
-				return "", policy.KeyAmbiguous // Envoy joins what was sent twice
-			}
+		end := strings.IndexAny(value, " \t,")
+		if end < 0 {
+			end = len(value)
+		}
+		if !strings.EqualFold(value[:end], "bearer") {
 			return "", policy.KeyMissing
 		}
-		text = rest
+		text = value[end:]
 	}
-	switch {
-	case times > 1, strings.Contains(value, ","):
+	if times > 1 || strings.Contains(text, ",") {
 		return "", policy.KeyAmbiguous
-	case strings.Trim(text, " ") == "":
+	}
+	word := strings.Trim(text, " \t")
+	switch {
+	case word == "":
 		return "", policy.KeyMissing
-	case strings.Contains(strings.Trim(text, " "), " "):
+	case strings.ContainsAny(word, " \t"):
 		return "", policy.KeyAmbiguous // more than one token
-	case !tokenText(text):
+	case place.Bearer && text != " "+word, !place.Bearer && text != word, !tokenText(word):
 		return "", policy.KeyMalformed
 	}
-	return text, policy.Allowed
-}
-
-// mentionsBearer reports whether a later part of a joined value is a Bearer
-// credential.
-func mentionsBearer(value string) bool {
-	for part := range strings.SplitSeq(value, ",") {
-		scheme, _, _ := strings.Cut(strings.TrimLeft(part, " "), " ")
-		if strings.EqualFold(scheme, "bearer") {
-			return true
-		}
-	}
-	return false
+	return word, policy.Allowed
 }
 
 // tokenText reports whether the text is 1 to 256 characters of [A-Za-z0-9_-],

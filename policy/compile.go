@@ -101,6 +101,7 @@ func (c *compiler) hosts() {
 			claim1(here.in("hosts", i), host, env.Name)
 		}
 	}
+	c.p.bound = !slices.ContainsFunc(c.p.claims, func(c claim) bool { return c.environment == "" })
 	if len(c.p.claims) == 0 {
 		c.root.in("hosts").note("name the hosts that clients use, such as hosts: [api.example.com]", "the policy claims no host")
 	}

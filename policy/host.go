@@ -18,7 +18,7 @@ const (
 type Place struct {
 	Policy      *Policy
 	Environment string // empty: open, the key's environment decides
-	Unknown     bool   // the Envoy route names an environment that the policy hasn't
+	Unknown     bool   // it can't be told, or the Envoy route names one that the policy hasn't
 }
 
 // Policies is the policies in use, by name and by host. It is immutable.
@@ -70,7 +70,9 @@ func (ps *Policies) Find(host string, extensions map[string]string) (Place, bool
 			return Place{}, false
 		}
 		if !ok || place.Policy != p {
-			place, ok = Place{Policy: p}, true
+			// Where hosts tell the environments apart, a host that tells none
+			// leaves open which it is: the Envoy route must say.
+			place, ok = Place{Policy: p, Unknown: p.bound}, true
 		}
 	}
 	if !ok {

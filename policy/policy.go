@@ -11,6 +11,7 @@ type Policy struct {
 	name           string
 	version        string
 	claims         []claim
+	bound          bool // every host belongs to one environment
 	environments   map[string]*Environment
 	kinds          map[string]*TenantKind
 	scopes         names

@@ -42,14 +42,14 @@ func tokenOf(r Request) (token, reason string) {
 
 // hasForm says whether some key type of the policy has tokens of this form.
 //
-// Choice: secrets are base62, as they are minted, also where a document says
-// "URL-safe"; a token with '_' or '-' in its secret fits no type.
+// Secrets are base62, as they are minted, but where a document says that they
+// are URL-safe: there '_' and '-' may stand in them too.
 func hasForm(policy, token string) bool {
 	switch policy {
 	case "kodey":
 		return form(token, "pk_live_", 30) || form(token, "sk_live_", 30) || form(token, "usk_live_", 30)
 	case "cuneiform":
-		return form(token, "cuk_live_", 40) || form(token, "cuk_test_", 40)
+		return urlSafeForm(token, "cuk_live_", 40) || urlSafeForm(token, "cuk_test_", 40)
 	case "spotzee":
 		return form(token, "pk_", 32) || form(token, "sk_", 32) || form(token, "ok_", 32)
 	case "shortkit":
@@ -60,9 +60,17 @@ func hasForm(policy, token string) bool {
 }
 
 func form(token, prefix string, secret int) bool {
+	return formOf(token, prefix, secret, base62)
+}
+
+func urlSafeForm(token, prefix string, secret int) bool {
+	return formOf(token, prefix, secret, base62+"_-")
+}
+
+func formOf(token, prefix string, secret int, alphabet string) bool {
 	return strings.HasPrefix(token, prefix) &&
 		len(token) == len(prefix)+secret &&
-		onlyBytes(token[len(prefix):], base62)
+		onlyBytes(token[len(prefix):], alphabet)
 }
 
 // authenticate finds the key of a token, or the reason of the 401.
