@@ -37,7 +37,7 @@ func (d *decoder) check(n *yaml.Node, s *spot, depth int) {
 			continue
 		}
 		if first := seen[key.Value]; first != nil {
-			d.wrong(s, key, fmt.Sprintf("%q stands twice, first in line %d", key.Value, first.Line), "remove one of them")
+			d.extra(s, key, fmt.Sprintf("%q stands twice, first in line %d", key.Value, first.Line), "remove one of them")
 			continue
 		}
 		seen[key.Value] = key

@@ -75,6 +75,14 @@ func (d *decoder) wrong(s *spot, n *yaml.Node, message, remedy string) {
 	d.mistakes = append(d.mistakes, d.source.mistake(s.path(), n.Line, n.Column, firstLine(n.Value), message, remedy))
 }
 
+// extra is wrong for what should not be there, and whose absence harms nothing.
+func (d *decoder) extra(s *spot, n *yaml.Node, message, remedy string) {
+	before := len(d.mistakes)
+	if d.wrong(s, n, message, remedy); len(d.mistakes) > before {
+		d.mistakes[before].Extra = true
+	}
+}
+
 // message reads a mapping into a message. A field of the name `without` was
 // given by the mapping around it.
 func (d *decoder) message(n *yaml.Node, m protoreflect.Message, s *spot, without protoreflect.Name) {
@@ -93,9 +101,14 @@ func (d *decoder) message(n *yaml.Node, m protoreflect.Message, s *spot, without
 		field := fields.ByName(protoreflect.Name(key.Value))
 		switch {
 		case field == nil:
-			d.wrong(s, key, fmt.Sprintf("unknown field %q", key.Value), remedyFor(key.Value, "the fields here are", fieldNames(fields, without)))
+			names := fieldNames(fields, without)
+			report := d.wrong
+			if Nearest(key.Value, names) == "" {
+				report = d.extra
+			}
+			report(s, key, fmt.Sprintf("unknown field %q", key.Value), remedyFor(key.Value, "the fields here are", names))
 		case field.Name() == without:
-			d.wrong(s, key, fmt.Sprintf("field %q cannot be written here", without), fmt.Sprintf("remove it; the name is the key %q", s.name))
+			d.extra(s, key, fmt.Sprintf("field %q cannot be written here", without), fmt.Sprintf("remove it; the name is the key %q", s.name))
 		default:
 			d.field(value, m, field, s.child(key.Value, key))
 		}
@@ -180,7 +193,7 @@ func (d *decoder) namedList(n *yaml.Node, m protoreflect.Message, field protoref
 			case item.Value == "":
 				d.wrong(s, item, "a name cannot be empty", "name it")
 			case first != nil:
-				d.wrong(s, item, fmt.Sprintf("%q stands twice, first in line %d", item.Value, first.Line), "remove one of them")
+				d.extra(s, item, fmt.Sprintf("%q stands twice, first in line %d", item.Value, first.Line), "remove one of them")
 			default:
 				seen[item.Value] = item
 				add(item)

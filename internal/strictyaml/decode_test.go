@@ -171,6 +171,9 @@ func TestDecodeSomeKeepsWhatCouldBeRead(t *testing.T) {
 	if want := []string{"key_types/k", "endpoints/e/scopes/0", "endpoints/e"}; !slices.Equal(paths, want) {
 		t.Errorf("mistakes at %v, want %v", paths, want)
 	}
+	if mistakes[0].Extra || mistakes[1].Extra || !mistakes[2].Extra {
+		t.Errorf("only the doubled key takes nothing away: %+v", mistakes)
+	}
 }
 
 func TestLimits(t *testing.T) {

@@ -18,6 +18,9 @@ type Mistake struct {
 	Text string
 	// Message says what is wrong, Remedy what to do about it.
 	Message, Remedy string
+	// Extra is set where something is there that should not be, and nothing
+	// else of the document is missing because of it.
+	Extra bool
 
 	line string // the line of the file, for the picture below the message
 }

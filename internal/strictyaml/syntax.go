@@ -43,6 +43,7 @@ func (d *decoder) parse(src []byte) *yaml.Node {
 		return first
 	case err == nil:
 		at(second.Line, second.Column, firstLine(second.Value), "a second document begins here", "keep one document in a file")
+		d.mistakes[len(d.mistakes)-1].Extra = true
 		return first
 	}
 	line, message, remedy := explainSyntax(src, lines.count, err)

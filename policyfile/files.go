@@ -1,0 +1,135 @@
+package policyfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/latchkey/latchkey/internal/strictyaml"
+	"github.com/latchkey/latchkey/policy"
+	policyv1 "github.com/latchkey/latchkey/proto/latchkey/policy/v1"
+)
+
+// Files returns the policy files that the paths stand for: a file is itself,
+// a folder is its *.yaml files, sorted by name. A folder without any is an
+// error, and so is a path that is not there.
+func Files(paths ...string) ([]string, error) {
+	var files []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("finding policies: %w", err)
+		}
+		if !info.IsDir() {
+			files = append(files, path)
+			continue
+		}
+		found, err := filepath.Glob(filepath.Join(escapeGlob(path), "*.yaml"))
+		if err != nil {
+			return nil, fmt.Errorf("finding policies in %s: %w", path, err)
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("the folder %s holds no *.yaml: put policies into it or name a file", path)
+		}
+		files = append(files, found...)
+	}
+	return files, nil
+}
+
+// LoadFiles loads the policies of all the paths (see [Files]) and checks that
+// they can be in use together. The error is of type [strictyaml.Mistakes] when
+// it is about what files hold: all of all files.
+func LoadFiles(paths ...string) ([]*Loaded, error) {
+	files, err := Files(paths...)
+	if err != nil {
+		return nil, err
+	}
+	var all []*Loaded
+	var mistakes strictyaml.Mistakes
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading a policy: %w", err)
+		}
+		loaded, err := Load(file, src)
+		var found strictyaml.Mistakes
+		switch {
+		case errors.As(err, &found):
+			mistakes = append(mistakes, found...)
+		case err != nil:
+			return nil, err
+		default:
+			all = append(all, loaded)
+		}
+	}
+	if mistakes = append(mistakes, Clashes(all)...); len(mistakes) > 0 {
+		mistakes.Sort()
+		return nil, mistakes
+	}
+	return all, nil
+}
+
+// Clashes returns what keeps policies from being in use together: one name or
+// one host that two of them claim. Each is told at its place in the later one.
+func Clashes(all []*Loaded) strictyaml.Mistakes {
+	var mistakes strictyaml.Mistakes
+	names, hosts := map[string]*Loaded{}, map[string]*Loaded{}
+	for _, l := range all {
+		if other := names[l.Doc.GetName()]; other != nil {
+			mistakes = append(mistakes, l.Source.Mistake([]string{"name"},
+				fmt.Sprintf("the policy of %s is called %q too", other.Source.File(), l.Doc.GetName()), "give each its own name"))
+		} else {
+			names[l.Doc.GetName()] = l
+		}
+		for _, h := range hostsOf(l.Doc) {
+			if other := hosts[h.host]; other != nil && other != l {
+				mistakes = append(mistakes, l.Source.Mistake(h.path,
+					fmt.Sprintf("the policy %q in %s claims the host %s too", other.Doc.GetName(), other.Source.File(), h.host), "a host belongs to one policy: take it out of the other"))
+			} else {
+				hosts[h.host] = l
+			}
+		}
+	}
+	if len(mistakes) > 0 {
+		return mistakes
+	}
+	compiled := make([]*policy.Policy, len(all))
+	for i, l := range all {
+		compiled[i] = l.Policy
+	}
+	if _, err := policy.NewPolicies(compiled...); err != nil { // whatever else it may come to check
+		mistakes = append(mistakes, all[len(all)-1].Source.Mistake(nil, err.Error(), "correct one of the policies"))
+	}
+	return mistakes
+}
+
+type claimedHost struct {
+	host string
+	path []string
+}
+
+func hostsOf(doc *policyv1.Policy) []claimedHost {
+	var hosts []claimedHost
+	for i, h := range doc.GetHosts() {
+		hosts = append(hosts, claimedHost{h, []string{"hosts", fmt.Sprint(i)}})
+	}
+	for _, e := range doc.GetEnvironments() {
+		for i, h := range e.GetHosts() {
+			hosts = append(hosts, claimedHost{h, []string{"environments", e.GetName(), "hosts", fmt.Sprint(i)}})
+		}
+	}
+	return hosts
+}
+
+// escapeGlob makes a path mean itself in a pattern.
+func escapeGlob(path string) string {
+	escaped := make([]byte, 0, len(path))
+	for _, c := range []byte(path) {
+		if c == '*' || c == '?' || c == '[' || c == '\\' {
+			escaped = append(escaped, '\\')
+		}
+		escaped = append(escaped, c)
+	}
+	return string(escaped)
+}
