@@ -98,7 +98,7 @@ func (b *builder) h2(name string, r request) {
 // headers end the stream without a status.
 func overHTTP2(e map[Profile]own) map[Profile]own {
 	for _, o := range e {
-		if len(o.statuses) == 1 && o.statuses[0] == 431 {
+		if len(o) == 1 && o[0] == 431 {
 			return always(0)
 		}
 	}
@@ -118,11 +118,11 @@ func (b *builder) both(name string, r request) {
 }
 
 // on says that Envoy answers by itself in a profile.
-func on(p Profile, statuses ...int) map[Profile]own { return map[Profile]own{p: {statuses: statuses}} }
+func on(p Profile, statuses ...int) map[Profile]own { return map[Profile]own{p: statuses} }
 
 // always says that Envoy answers by itself in both profiles.
 func always(statuses ...int) map[Profile]own {
-	return map[Profile]own{Plain: {statuses: statuses}, Hardened: {statuses: statuses}}
+	return map[Profile]own{Plain: statuses, Hardened: statuses}
 }
 
 func header(name, value string) []oracle.Header { return []oracle.Header{{Name: name, Value: value}} }

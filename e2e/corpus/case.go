@@ -27,12 +27,9 @@ type Case struct {
 	pipeline bool            // more than one request follows each other on the connection
 }
 
-// own is Envoy's own answer: one of the statuses, 0 for a connection or stream
-// that ends without one. With orPass Envoy may also pass the request on.
-type own struct {
-	statuses []int
-	orPass   bool
-}
+// own is the statuses of Envoy's own answers, 0 for a connection or stream that
+// ends without one.
+type own []int
 
 // sent is the first request of a case, in the form the model understands.
 type sent struct {

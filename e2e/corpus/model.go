@@ -7,23 +7,23 @@ import (
 )
 
 // outcome is what Envoy makes of a case: its own answer, or the request that it
-// asks about and, if allowed, passes on.
+// asks about and, if allowed, passes on. One of the two is set.
 type outcome struct {
-	own  []int           // statuses of Envoy's own answers, 0 for an end without one
-	pass *oracle.Request // nil when Envoy always answers by itself
+	own  own
+	pass *oracle.Request
 }
 
 // model says what an Envoy of the profile makes of a case.
 func model(p Profile, c Case) outcome {
-	if own, ok := c.envoy[p]; ok && !own.orPass {
-		return outcome{own: own.statuses}
+	if own, ok := c.envoy[p]; ok {
+		return outcome{own: own}
 	}
 	m := &envoy{profile: p, proto: c.Proto, options: c.sent.method == "OPTIONS"}
 	r := m.read(c.sent)
 	if m.own != nil {
 		return outcome{own: m.own}
 	}
-	return outcome{own: c.envoy[p].statuses, pass: &r}
+	return outcome{pass: &r}
 }
 
 // envoy is the state of one reading; own is set when Envoy answers by itself.
