@@ -115,7 +115,7 @@ func (f Format) Mint(random io.Reader) (Token, error) {
 	if f.Checksum {
 		text = append(text, checksum(string(text))...)
 	}
-	return Token{string(text)}, nil
+	return NewToken(string(text)), nil
 }
 
 // checksum is CRC-32 (IEEE) of the text as six base62 digits, zero-padded.

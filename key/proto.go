@@ -38,6 +38,9 @@ func FromProto(p *keyv1.Record) (*Record, error) {
 	if len(p.GetSecrets()) == 0 {
 		return nil, fmt.Errorf("key record %s has no secret", p.GetId())
 	}
+	if err := checkTimes(p); err != nil {
+		return nil, fmt.Errorf("key record %s: %w", p.GetId(), err)
+	}
 	r := &Record{
 		ID: p.GetId(), Policy: p.GetPolicy(), Type: p.GetType(), Environment: p.GetEnvironment(),
 		Tenant: p.GetTenant(), Principal: p.GetPrincipal(), Creator: p.GetCreator(), Role: p.GetRole(), Scopes: p.GetScopes(),
@@ -56,6 +59,21 @@ func FromProto(p *keyv1.Record) (*Record, error) {
 		r.Secrets = append(r.Secrets, secret)
 	}
 	return r, nil
+}
+
+// checkTimes returns an error for a time that isn't one, and for the one that
+// would read as never: a revocation must not be lost in it.
+func checkTimes(p *keyv1.Record) error {
+	times := []*timestamppb.Timestamp{p.GetCreated(), p.GetExpires(), p.GetRevoked()}
+	for _, s := range p.GetSecrets() {
+		times = append(times, s.GetCreated(), s.GetUntil())
+	}
+	for _, t := range times {
+		if t != nil && (!t.IsValid() || t.AsTime().IsZero()) {
+			return fmt.Errorf("a time of it (%d s) is not between the years 1 and 9999", t.GetSeconds())
+		}
+	}
+	return nil
 }
 
 func timestamp(t time.Time) *timestamppb.Timestamp {

@@ -12,25 +12,36 @@ import (
 const MaxTokenLength = 256
 
 // Token is what a client presents. It prints as "[redacted]" wherever it is
-// formatted, logged or marshalled; Reveal gives the text.
-type Token struct{ text string }
+// formatted, logged or marshalled; Reveal gives the text. Two tokens are
+// compared by their digests: == is no comparison of texts.
+//
+// The text is behind a pointer, because there are values that package fmt
+// prints without asking them: a field that isn't exported, and any value with
+// a verb such as %w in the wrong place. It follows no pointer there.
+type Token struct{ text *string }
 
 // NewToken wraps the text of a token.
-func NewToken(text string) Token { return Token{text} }
+func NewToken(text string) Token { return Token{&text} }
 
 // Reveal returns the token's text. Its callers are the few places that a
 // token is meant to reach: a format, a digest, an answer to its owner.
-func (t Token) Reveal() string { return t.text }
+func (t Token) Reveal() string {
+	if t.text == nil {
+		return ""
+	}
+	return *t.text
+}
 
 // Digest returns the digest by which the token is stored and found.
-func (t Token) Digest() Digest { return sha256.Sum256([]byte(t.text)) }
+func (t Token) Digest() Digest { return sha256.Sum256([]byte(t.Reveal())) }
 
 // Last4 returns the last four characters, or nothing of a shorter token.
 func (t Token) Last4() string {
-	if len(t.text) < 4 {
+	text := t.Reveal()
+	if len(text) < 4 {
 		return ""
 	}
-	return t.text[len(t.text)-4:]
+	return text[len(text)-4:]
 }
 
 const redacted = "[redacted]"
