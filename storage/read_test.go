@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/latchkey/latchkey/directory"
@@ -77,6 +78,29 @@ func TestLog(t *testing.T) {
 		if err != nil || !slices.Equal(got, test.want) {
 			t.Errorf("Log(%d, %d): %d, %v; want %d", test.after, test.limit, got, err, test.want)
 		}
+	}
+}
+
+// A commit writes the file first. What isn't seen yet isn't logged yet either.
+func TestLogIsNotAheadOfViews(t *testing.T) {
+	db, err := storage.Open(storagetest.Dir(t), storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	commit(t, db, storage.Change{Tenants: []*directory.Tenant{{ID: "org:o_1"}}})
+	err = db.Bolt().Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte("log"))
+		name, value := b.Cursor().First()
+		name = append([]byte(nil), name...)
+		name[7]++
+		return b.Put(name, append([]byte(nil), value...))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := db.Log(0, 10); err != nil || len(entries) != 1 {
+		t.Errorf("%d entries, %v", len(entries), err)
 	}
 }
 
