@@ -193,10 +193,10 @@ func (d *decision) stand(e *policy.Endpoint) bool {
 			d.Tenant = reached[0]
 		case e.NeedsTenant, len(reached) == 0 && !e.NoTenant:
 			return false
-		case listLength(reached) <= maxTenantsHeader:
-			d.Tenants = reached
-		case !e.NoTenant:
+		case listLength(reached) > maxTenantsHeader:
 			return false // too many to hand on: the request must name one
+		default:
+			d.Tenants = reached
 		}
 	}
 	if t := d.view.Directory.Tenant(d.Tenant); t != nil {

@@ -81,3 +81,7 @@ func Cases(w *oracle.World) []Case {
 	}
 	return b.cases
 }
+
+// Pipelined reports whether more than one request follows each other on the
+// connection, so that more than one answer may come.
+func (c Case) Pipelined() bool { return c.pipeline }

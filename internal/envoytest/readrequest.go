@@ -45,6 +45,9 @@ func readRequest(in *bufio.Reader) (Record, error) {
 		rec.Header = append(rec.Header, Field{name, strings.Trim(value, " \t")})
 	}
 	rec.Host, _ = rec.Get("host")
+	if upgrade, _ := rec.Get("upgrade"); strings.EqualFold(upgrade, "websocket") {
+		return rec, nil // what follows belongs to the protocol that is switched to
+	}
 	return rec, noEOF(readBody(in, &rec))
 }
 
