@@ -16,7 +16,8 @@ import (
 // retryAfter is how long a client is asked to wait in an outage, in seconds.
 const retryAfter = 1
 
-// respond makes the answer to Envoy. Every CheckResponse comes from here, and
+// respond makes the answer to Envoy, and makes the verdict a refusal where it
+// can't be told safely. Every CheckResponse comes from here, and
 // each begins as a refusal: Envoy takes an empty one, and one whose parts
 // contradict each other, for an allow.
 func respond(v *Verdict, r *Request) *authv3.CheckResponse {
@@ -27,10 +28,10 @@ func respond(v *Verdict, r *Request) *authv3.CheckResponse {
 	ok, safe := allowance(v, r)
 	if !safe {
 		// A value that could split a header came from the store or a policy:
-		// nothing that we say about the caller can be trusted.
-		broken := *v
-		broken.Reason = policy.Undecided
-		return refusal(&broken, r)
+		// nothing that is known of the caller can be trusted, or repeated. The
+		// verdict is what was answered: counts and logs say the same.
+		*v = Verdict{Reason: policy.Undecided, Place: v.Place, Revision: v.Revision}
+		return refusal(v, r)
 	}
 	response.Status = &status.Status{Code: int32(codes.OK)}
 	response.HttpResponse = ok
@@ -49,7 +50,11 @@ func refusal(v *Verdict, r *Request) *authv3.CheckResponse {
 	if p := v.Place.Policy; p != nil {
 		reply = p.Reply(reason)
 		if v.Key != nil {
-			facts.KeyEnvironment = v.Key.Environment
+			// A record may be older than the policy: only a name of the policy's
+			// own may stand in a header.
+			if e := p.Environment(v.Key.Environment); e != nil {
+				facts.KeyEnvironment = e.Name
+			}
 		}
 		if e := p.Environment(v.Place.Environment); e != nil {
 			facts.RequestEnvironment = e.Title
@@ -149,9 +154,15 @@ func metadataName(fact string) string {
 	return string(b)
 }
 
-// consistent reports whether a response says one thing: status OK exactly
-// where there is an ok_response.
+// consistent reports whether a response says one thing, and so that Envoy
+// takes it for that: OK with an ok_response, or a code that isn't OK with a
+// denied_response that is no success.
 func consistent(c *authv3.CheckResponse) bool {
-	_, ok := c.GetHttpResponse().(*authv3.CheckResponse_OkResponse)
-	return c.GetStatus() != nil && (c.GetStatus().GetCode() == int32(codes.OK)) == ok && c.GetHttpResponse() != nil
+	switch {
+	case c.GetStatus() == nil:
+		return false
+	case c.GetStatus().GetCode() == int32(codes.OK):
+		return c.GetOkResponse() != nil
+	}
+	return c.GetDeniedResponse().GetStatus().GetCode() >= 400
 }
