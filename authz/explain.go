@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -49,15 +50,15 @@ func Explain(v View, q Question, now time.Time) Explanation {
 	t := &trace{}
 	d := decision{view: v, request: r, now: now, keyID: q.KeyID, trace: t}
 	verdict := d.decide()
+	response := respond(&verdict, r)
 	e := Explanation{Verdict: verdict, Status: 200, Steps: t.steps}
-	if verdict.Reason.Allows() {
+	if ok := response.GetOkResponse(); ok != nil {
 		e.Identity = map[string]string{}
-		set, _ := verdict.upstream(r)
-		for _, h := range set {
-			e.Identity[h.Name] = h.Value
+		for _, h := range ok.GetHeaders() {
+			e.Identity[h.GetHeader().GetKey()] = h.GetHeader().GetValue()
 		}
 	} else {
-		e.Status = int(respond(&verdict, r).GetDeniedResponse().GetStatus().GetCode())
+		e.Status = int(response.GetDeniedResponse().GetStatus().GetCode())
 	}
 	e.access(&d)
 	return e
@@ -90,8 +91,22 @@ func (q Question) request(v View) *Request {
 	}})
 }
 
-// rendering is a path as Envoy shows it beside the raw one.
-func rendering(path string) string { return strings.ToValidUTF8(path, "!") }
+// rendering is a path as Envoy shows it beside the raw one: a '!' for each
+// byte that isn't UTF-8.
+func rendering(path string) string {
+	if utf8.ValidString(path) {
+		return path
+	}
+	b := []byte(path)
+	for i := 0; i < len(b); {
+		r, size := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && size == 1 {
+			b[i] = '!'
+		}
+		i += size
+	}
+	return string(b)
+}
 
 // access says what the endpoint asks for and what the key holds.
 func (e *Explanation) access(d *decision) {
