@@ -1,0 +1,46 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/latchkey/latchkey/directory"
+	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/storage"
+)
+
+// Ledger is what this package needs of a store: *storage.DB, or a store that
+// writes to some shared truth and reads its own replica of it.
+//
+// All methods are safe for concurrent use. What they return belongs to the
+// ledger and is not to be changed; a change replaces an object by a new one.
+type Ledger interface {
+	// Commit makes a change, all of it or none. Once it has returned nil the
+	// change is durable and every View that begins later, through this
+	// Ledger, sees it. It waits for other writers until the context ends.
+	//
+	// It returns key.ErrConflict, having changed nothing, unless each object
+	// still has the revision that it carries and the store is at
+	// Change.Based, where that is given; key.ErrDuplicate for a digest that
+	// another key has, live or not, or that comes twice; and the error of
+	// the compiler for policies that can't be put in use together. It never
+	// retries a conflict itself.
+	Commit(context.Context, storage.Change) (storage.Position, error)
+
+	// View calls f with one revision of everything: policies, keys and
+	// directory. It doesn't block on a disk or a network, and f must be short.
+	View(f func(*storage.View))
+
+	// Keys calls f with each key whose id follows, in order of id, until f
+	// returns false. Writes go on meanwhile: everything up to the position
+	// that it returns was seen.
+	Keys(after string, f func(*key.Record) bool) storage.Position
+
+	// Directory returns all tenants and principals of one revision, by name.
+	Directory() ([]*directory.Tenant, []*directory.Principal, storage.Position)
+
+	// RevealedToken returns the token that was kept for a key by
+	// Change.Reveal, and whether one was.
+	RevealedToken(id string) (key.Token, bool, error)
+}
+
+var _ Ledger = (*storage.DB)(nil)

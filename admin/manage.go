@@ -1,0 +1,75 @@
+package admin
+
+import (
+	"github.com/latchkey/latchkey/directory"
+	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/policy"
+	"github.com/latchkey/latchkey/policyfile"
+)
+
+// Permit returns nil where the caller may do the action (one of
+// policyfile.Actions) to the key, and otherwise ErrRefused with what the
+// policy tells the refused. The operator may do everything. For a principal,
+// who must be there and active, every rule that names the action must say
+// yes; a rule that can't be answered says no. Where no rule names the action,
+// the policy leaves it to the operator's programs whom they act for.
+//
+// That system keys are the operator's is not asked here: see create and change.
+func (w World) Permit(caller Caller, action string, r *key.Record) error {
+	if caller.Acting == "" {
+		return nil
+	}
+	if err := w.acting(caller); err != nil {
+		return err
+	}
+	p, t, err := w.typeOf(r)
+	if err != nil {
+		return refused("who may %s this key is not known: %s", action, err)
+	}
+	if err := w.Policies.one[r.Policy].rules.Permits(r.Type, w.ruleInput(p, t, caller, action, r)); err != nil {
+		return refused("%s may not %s this key: %s", caller.Acting, action, err)
+	}
+	return nil
+}
+
+// acting returns an error unless the acting principal is there and active.
+func (w World) acting(caller Caller) error {
+	if caller.Acting == "" {
+		return nil
+	}
+	return w.activePrincipal("the acting principal", caller.Acting)
+}
+
+func (w World) activePrincipal(what, id string) error {
+	switch who := w.Directory.Principal(id); {
+	case who == nil:
+		return refused("%s %s isn't in the directory: apply it first, or correct the name", what, w.quote(id))
+	case who.Suspended:
+		return refused("%s %s is suspended: apply it with the status active first", what, id)
+	}
+	return nil
+}
+
+func (w World) ruleInput(p *policy.Policy, t *policy.KeyType, caller Caller, action string, r *key.Record) policyfile.RuleInput {
+	in := policyfile.RuleInput{
+		Action: action,
+		Caller: policyfile.Caller{ID: caller.Acting},
+		Key: policyfile.Key{
+			ID: r.ID, Policy: r.Policy, Type: r.Type, Environment: r.Environment,
+			Tenant: r.Tenant, Principal: r.Principal, Creator: r.Creator,
+			Role: r.Role, Scopes: scopesOf(p, t, r), Name: r.Name, System: r.System,
+		},
+	}
+	if r.Tenant == "" {
+		return in // a principal's key stands in no tenant, so nobody has a role there
+	}
+	in.Caller.Role = w.Directory.Principal(caller.Acting).Memberships[r.Tenant]
+	in.Caller.Permissions = p.PermissionNames(p.Holds(caller.Acting, r.Tenant, w.Directory).Permissions)
+	if tenant := w.Directory.Tenant(r.Tenant); tenant != nil {
+		in.Tenant = policyfile.Tenant{ID: tenant.ID, Kind: directory.Kind(tenant.ID), Plan: tenant.Plan, Status: "active", Parent: tenant.Parent}
+		if !directory.Active(w.Directory, tenant.ID) {
+			in.Tenant.Status = "suspended"
+		}
+	}
+	return in
+}

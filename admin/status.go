@@ -1,0 +1,50 @@
+package admin
+
+import (
+	"context"
+	"errors"
+
+	"connectrpc.com/connect"
+
+	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/storage"
+)
+
+// codes says what errors are on the wire. The first that fits counts. It is
+// the only place that knows.
+var codes = []struct {
+	err  error
+	code connect.Code
+}{
+	{context.Canceled, connect.CodeCanceled},
+	{context.DeadlineExceeded, connect.CodeDeadlineExceeded},
+	{ErrInvalid, connect.CodeInvalidArgument},
+	{ErrRefused, connect.CodePermissionDenied},
+	{ErrAbsent, connect.CodeNotFound},
+	{ErrUnfit, connect.CodeFailedPrecondition},
+	{key.ErrUnknown, connect.CodeNotFound},
+	{key.ErrRevoked, connect.CodeFailedPrecondition},
+	{key.ErrExpired, connect.CodeFailedPrecondition},
+	{key.ErrStillRetiring, connect.CodeFailedPrecondition},
+	{key.ErrDuplicate, connect.CodeAlreadyExists},
+	{key.ErrConflict, connect.CodeAborted},
+	{storage.ErrClosed, connect.CodeUnavailable},
+	{storage.ErrFailed, connect.CodeUnavailable},
+}
+
+// status returns an error as it leaves the process.
+func status(err error) error {
+	if err == nil {
+		return nil
+	}
+	var already *connect.Error
+	if errors.As(err, &already) {
+		return already
+	}
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return connect.NewError(c.code, err)
+		}
+	}
+	return connect.NewError(connect.CodeInternal, err)
+}
