@@ -65,8 +65,8 @@ type Position struct {
 }
 
 // Open opens the store in a folder, and makes both if they aren't there. The
-// folder must belong to one user alone (ErrExposed), and so does the file,
-// whatever its rights were. Open reads everything into memory.
+// folder must belong to one user alone: one that holds nothing else is made
+// so, another is refused (ErrExposed). So does the file, whatever its rights were. Open reads everything into memory.
 //
 // It returns ErrLocked while another process has the store, ErrFormat for a
 // file of another kind or a newer version, and the error of Options.Compile.

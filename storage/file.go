@@ -85,10 +85,30 @@ func checkFolder(dir string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("the data folder %s is not a folder", dir)
 	}
-	if hasModes && info.Mode().Perm()&others != 0 {
+	if !hasModes || info.Mode().Perm()&others == 0 {
+		return nil
+	}
+	// A folder that holds nothing but a store is made private. Any other may
+	// be somebody's on purpose: it is theirs to say.
+	private, err := storeAlone(dir)
+	if err != nil {
+		return fmt.Errorf("looking into the data folder: %w", err)
+	}
+	if !private || os.Chmod(dir, folderMode) != nil {
 		return fmt.Errorf("%w %s (its mode is %04o): chmod 700 it, or name a folder within it", ErrExposed, dir, info.Mode().Perm())
 	}
 	return nil
+}
+
+// storeAlone reports whether nothing but a store and its sockets is in the folder.
+func storeAlone(dir string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.Name() != fileName && e.Type() != os.ModeSocket {
+			return false, err
+		}
+	}
+	return err == nil, err
 }
 
 // openPrivate opens a regular file, not through a link, and takes the rights

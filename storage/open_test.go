@@ -101,6 +101,18 @@ func TestRights(t *testing.T) {
 	if mode(file).Perm() != 0o600 {
 		t.Errorf("a file that others could read was left so: %v", mode(file))
 	}
+	// A folder with nothing but the store in it is made private; one that holds
+	// something else too is refused.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	storagetest.Close(t, storagetest.Open(t, dir))
+	if mode(dir).Perm() != 0o700 {
+		t.Errorf("a folder that others could enter was left so: %v", mode(dir))
+	}
+	if err := os.WriteFile(filepath.Join(dir, "other"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, exposed := range []os.FileMode{0o755, 0o710, 0o701, 0o770} {
 		if err := os.Chmod(dir, exposed); err != nil {
 			t.Fatal(err)
