@@ -68,7 +68,7 @@ func (m Mistake) String() string {
 	return b.String()
 }
 
-const pictureWidth = 100 // characters of a source line that are shown
+const pictureWidth = 120 // characters of a source line that are shown
 
 // picture is the source line with carets below the text that is wrong.
 func (m Mistake) picture() string {

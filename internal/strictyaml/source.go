@@ -104,7 +104,7 @@ func (s *Source) Mistake(path []string, message, remedy string) Mistake {
 func (s *Source) MistakeWithin(path []string, offset int, message, remedy string) Mistake {
 	p := s.root.find(path)
 	m := s.mistake(path, p.line, p.column, p.text, message, remedy)
-	if p.node == nil || p.line > len(s.lines) {
+	if p.node == nil || p.line > len(s.lines) || offset <= 0 {
 		return m
 	}
 	start := p.column - 1
@@ -112,7 +112,7 @@ func (s *Source) MistakeWithin(path []string, offset int, message, remedy string
 		start++
 	}
 	line, value := []rune(s.lines[p.line-1]), []rune(p.node.Value)
-	if offset < 0 || offset >= len(value) || start+len(value) > len(line) || string(line[start:start+len(value)]) != p.node.Value {
+	if offset >= len(value) || start+len(value) > len(line) || string(line[start:start+len(value)]) != p.node.Value {
 		return m
 	}
 	m.Column, m.Text = start+offset+1, string(value[offset:offset+1])

@@ -8,7 +8,7 @@ import (
 // Nearest is the candidate that a misspelt word most likely stands for: the
 // nearest by edit distance, when it is near enough; else empty.
 func Nearest(word string, candidates []string) string {
-	best, bestDistance := "", len(word)/3+2
+	best, bestDistance := "", max(1, len(word)/3)+1
 	if len(word) > 64 {
 		return ""
 	}
