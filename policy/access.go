@@ -86,7 +86,9 @@ func (p *Policy) Held(t *KeyType, r *key.Record, tenant string, dir directory.Re
 	}
 	switch {
 	case t.Owner == "":
-		h.Permissions = p.Holds(r.Principal, tenant, dir).Permissions
+		if r.Principal != "" { // else its type had another owner once; nobody is not the operator
+			h.Permissions = p.Holds(r.Principal, tenant, dir).Permissions
+		}
 	default:
 		creator := p.Holds(r.Creator, r.Tenant, dir)
 		if t.Ceiling {
@@ -117,7 +119,7 @@ func (p *Policy) Reaches(t *KeyType, r *key.Record, tenant string, dir directory
 	if tenant == r.Tenant {
 		return true
 	}
-	return t.childKind[directory.Kind(tenant)] && dir.Tenant(tenant).Parent == r.Tenant
+	return r.Tenant != "" && t.childKind[directory.Kind(tenant)] && dir.Tenant(tenant).Parent == r.Tenant
 }
 
 // Reach returns the tenants that a key reaches when a request names none: its
