@@ -204,10 +204,10 @@ func (c *compiler) tenants() {
 		c.p.kinds[kind.Name] = kind
 	}
 	// A chain of parents ends: a kind can't stand above itself.
-	for name := range c.p.kinds {
-		at, steps := c.p.kinds[name], 0
-		for at != nil && at.Parent != "" && steps <= len(c.p.kinds) {
-			at, steps = c.p.kinds[at.Parent], steps+1
+	for _, name := range sortedKeys(c.p.kinds) {
+		kind, steps := c.p.kinds[name], 0
+		for kind != nil && kind.Parent != "" && steps <= len(c.p.kinds) {
+			kind, steps = c.p.kinds[kind.Parent], steps+1
 		}
 		if steps > len(c.p.kinds) {
 			c.root.in("tenants", name, "parent").note("take one parent out", "the parents of the kind %q form a circle", name)
@@ -218,6 +218,9 @@ func (c *compiler) tenants() {
 // scopes reads a list of scopes, in which `all` alone stands for every one.
 func (c *compiler) scopes(place at, list []string) Set {
 	if len(list) == 1 && list[0] == allNames {
+		if len(c.p.scopes.sorted) == 0 {
+			place.note("declare scopes first", "all of no scopes is nothing") // an endpoint would ask for nothing
+		}
 		return c.p.scopes.all()
 	}
 	place.known("scope", list, c.p.scopes.sorted)
@@ -242,7 +245,11 @@ func (c *compiler) credentials() {
 		} else {
 			cred = Credential{Header: strings.ToLower(text)}
 		}
-		if problem := headerProblem(cred.Header); problem != "" || cred.Header == "authorization" && !cred.Bearer {
+		problem := headerProblem(cred.Header)
+		if cred.Header == "authorization" && !cred.Bearer {
+			problem = "(this header begins with a scheme)"
+		}
+		if problem != "" {
 			place.note("write `Authorization: Bearer`, or a header such as x-api-key", "%q can't hold a key %s", text, problem)
 		}
 		for _, other := range c.p.credentials {
