@@ -81,19 +81,13 @@ func pathByte(c byte) bool {
 func cleanEscape(text string) int {
 	var raw [utf8.UTFMax]byte
 	n := 0
-	for {
+	for !utf8.FullRune(raw[:n]) { // four bytes always are one, if not a valid one
 		b, ok := escapedByte(text[3*n:])
 		if !ok {
 			return 0
 		}
 		raw[n] = b
 		n++
-		if utf8.FullRune(raw[:n]) {
-			break
-		}
-		if n == len(raw) {
-			return 0
-		}
 	}
 	r, size := utf8.DecodeRune(raw[:n])
 	switch {
