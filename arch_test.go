@@ -36,6 +36,8 @@ var mayImport = []importRule{
 	{"internal/oracle", nil, "an opinion of its own about the four systems; with code of ours in it, it would share our mistakes"},
 	{"internal/...", []string{"internal/...", "proto/..."}, "serves the packages above and must not know them"},
 
+	{"examples", nil, "files, and a name for each"},
+
 	{"cmd/latchkey-sidecar", []string{"key", "directory", "policy", "authz", "storage", "replica", "internal/...", "proto/..."}, "the small binary: nothing in it can mint or write"},
 	{"cmd/...", []string{"..."}, "mains put the parts together"},
 	{"bench/...", []string{"..."}, "measures the product from outside"},

@@ -29,10 +29,10 @@ func NewLog(w io.Writer, level string) (*slog.Logger, error) {
 
 const redacted = "[redacted]"
 
-// tokenLike matches what tokens of most formats look like: a prefix, an
-// underscore and a long secret. Keys' public names have that form too.
+// tokenLike matches what tokens of most formats look like: a prefix, perhaps an
+// environment, and a long secret. Keys' public names have that form too.
 var (
-	tokenLike = regexp.MustCompile(`[A-Za-z][A-Za-z0-9]{0,15}_[A-Za-z0-9_-]{22,}`)
+	tokenLike = regexp.MustCompile(`[A-Za-z][A-Za-z0-9]{0,15}_(?:[a-z]+_)?[A-Za-z0-9]{22,}`)
 	publicID  = regexp.MustCompile(`^key_[0-9a-f]{32}$`)
 )
 
@@ -43,19 +43,20 @@ func redactAttr(_ []string, a slog.Attr) slog.Attr {
 	}
 	switch a.Value.Kind() {
 	case slog.KindString:
-		a.Value = slog.StringValue(redactText(a.Value.String()))
+		a.Value = slog.StringValue(Redact(a.Value.String()))
 	case slog.KindAny:
 		switch v := a.Value.Any().(type) {
 		case error:
-			a.Value = slog.StringValue(redactText(v.Error()))
+			a.Value = slog.StringValue(Redact(v.Error()))
 		case fmt.Stringer:
-			a.Value = slog.StringValue(redactText(v.String()))
+			a.Value = slog.StringValue(Redact(v.String()))
 		}
 	}
 	return a
 }
 
-func redactText(text string) string {
+// Redact returns text without what looks like a token in it.
+func Redact(text string) string {
 	return tokenLike.ReplaceAllStringFunc(text, func(found string) string {
 		if publicID.MatchString(found) {
 			return found

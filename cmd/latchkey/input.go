@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/latchkey/latchkey/key"
+)
+
+// openInput opens a file, or stdin for "-".
+func openInput(cmd *cobra.Command, name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(cmd.InOrStdin()), nil
+	}
+	return os.Open(name)
+}
+
+func closeInput(in io.Closer, err error) error { return errors.Join(err, in.Close()) }
+
+// readInput reads a whole file, or stdin for "-", of at most max bytes.
+func readInput(cmd *cobra.Command, name string, max int64) ([]byte, error) {
+	in, err := openInput(cmd, name)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(in, max+1))
+	if err := closeInput(in, err); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	if int64(len(text)) > max {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, max)
+	}
+	return text, nil
+}
+
+// readToken reads a token from a file, or from stdin for "-". One end of line
+// after it belongs to the file.
+func readToken(cmd *cobra.Command, name string) (key.Token, error) {
+	text, err := readInput(cmd, name, 4*key.MaxTokenLength)
+	if err != nil {
+		return key.Token{}, err
+	}
+	token := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	if token == "" {
+		return key.Token{}, fmt.Errorf("there is no token in %s", name)
+	}
+	return key.NewToken(token), nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
+)
+
+func newKeys() *cobra.Command {
+	return group("keys", "Make and manage keys",
+		newKeysCreate(), newKeysList(), newKeysShow(), newKeysRotate(), newKeysRevoke(),
+		newKeysDisable(), newKeysEnable(), newKeysUpdate(), newKeysImport(),
+	)
+}
+
+// addAs gives a command the flag that names the acting principal.
+func addAs(cmd *cobra.Command, as *string) {
+	cmd.Flags().StringVar(as, "as", "", "principal on whose behalf it is done, such as user:ada; without it you are the operator")
+}
+
+func addDryRun(cmd *cobra.Command, dryRun *bool) {
+	cmd.Flags().BoolVar(dryRun, "dry-run", false, "check everything and change nothing")
+}
+
+// printKey writes one key.
+func (c *client) printKey(cmd *cobra.Command, k *adminv1.Key) error {
+	err := c.print(cmd.OutOrStdout(), k, func(t *tabwriter.Writer) {
+		fact(t, "id", k.GetId())
+		fact(t, "token", k.GetToken())
+		fact(t, "policy", k.GetPolicy())
+		fact(t, "type", k.GetType())
+		fact(t, "environment", k.GetEnvironment())
+		fact(t, "status", k.GetStatus())
+		fact(t, "shown as", shownAs(k.GetPrefix(), k.GetLast4()))
+		fact(t, "tenant", k.GetTenant())
+		fact(t, "principal", k.GetPrincipal())
+		fact(t, "creator", k.GetCreator())
+		fact(t, "role", k.GetRole())
+		fact(t, "scopes", strings.Join(k.GetScopes(), " "))
+		fact(t, "name", k.GetName())
+		fact(t, "description", k.GetDescription())
+		fact(t, "created", moment(k.GetCreatedAt()))
+		fact(t, "expires", moment(k.GetExpiresAt()))
+		fact(t, "revoked", moment(k.GetRevokedAt()))
+		if old := k.GetRetiring(); old != nil {
+			fact(t, "old secret", shownAs(old.GetPrefix(), old.GetLast4())+" until "+moment(old.GetUntil()))
+		}
+		if k.GetSystem() {
+			fact(t, "system", "yes")
+		}
+	})
+	return err
+}
+
+// noteToken tells people that a new token is not shown again.
+func (c *client) noteToken(cmd *cobra.Command, k *adminv1.Key) {
+	if k.GetToken() != "" && !c.json() {
+		note(cmd, "Keep the token now: only its prefix and last four characters are stored.")
+	}
+}
+
+func noteDryRun(cmd *cobra.Command, dryRun bool) {
+	if dryRun {
+		note(cmd, "Nothing was changed: this was a dry run.")
+	}
+}
+
+func (c *client) printKeys(cmd *cobra.Command, keys []*adminv1.Key) error {
+	if c.json() {
+		list, err := listJSON(keys)
+		if err != nil {
+			return err
+		}
+		return printJSON(cmd.OutOrStdout(), list)
+	}
+	return printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) {
+		row(t, "ID", "POLICY", "TYPE", "STATUS", "SHOWN AS", "OWNER", "EXPIRES", "NAME")
+		for _, k := range keys {
+			row(t, k.GetId(), k.GetPolicy(), k.GetType(), k.GetStatus(), shownAs(k.GetPrefix(), k.GetLast4()),
+				k.GetTenant()+k.GetPrincipal(), moment(k.GetExpiresAt()), k.GetName())
+		}
+	})
+}
+
+func shownAs(prefix, last4 string) string {
+	if last4 == "" {
+		return prefix
+	}
+	return prefix + "…" + last4
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
+)
+
+func newKeysList() *cobra.Command {
+	q := &adminv1.ListKeysRequest{}
+	cmd := &cobra.Command{
+		Use:   "list [flags]",
+		Short: "List keys",
+		Args:  exactly(),
+	}
+	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {
+		keys, err := c.listKeys(cmd.Context(), q)
+		if err != nil {
+			return err
+		}
+		return c.printKeys(cmd, keys)
+	})
+	addFilter(cmd, q)
+	f := cmd.Flags()
+	f.StringVar(&q.Status, "status", "", "only keys of this status: active, retiring, disabled, expired or revoked")
+	f.StringVar(&q.Environment, "environment", "", "only keys of this environment")
+	addAs(cmd, &q.As)
+	return cmd
+}
+
+// addFilter gives a command the flags that select keys.
+func addFilter(cmd *cobra.Command, q *adminv1.ListKeysRequest) {
+	f := cmd.Flags()
+	f.StringVar(&q.Policy, "policy", "", "only keys of this policy")
+	f.StringVar(&q.Type, "type", "", "only keys of this type")
+	f.StringVar(&q.Tenant, "tenant", "", "only keys of this tenant")
+	f.StringVar(&q.Principal, "principal", "", "only keys of this principal")
+}
+
+// listKeys returns all keys that are selected, page by page.
+func (c *client) listKeys(ctx context.Context, q *adminv1.ListKeysRequest) ([]*adminv1.Key, error) {
+	var keys []*adminv1.Key
+	for {
+		page, err := ask(ctx, c.keys.ListKeys, q)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, page.GetKeys()...)
+		if q.PageToken = page.GetNextPageToken(); q.PageToken == "" {
+			return keys, nil
+		}
+	}
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
+)
+
+func newKeysShow() *cobra.Command {
+	q := &adminv1.GetKeyRequest{}
+	cmd := &cobra.Command{
+		Use:   "show ID [flags]",
+		Short: "Show one key",
+		Args:  exactly("ID"),
+	}
+	addClient(cmd, func(cmd *cobra.Command, c *client, args []string) error {
+		q.Id = args[0]
+		a, err := ask(cmd.Context(), c.keys.GetKey, q)
+		if err != nil {
+			return err
+		}
+		return c.printKey(cmd, a.GetKey())
+	})
+	cmd.Flags().BoolVar(&q.Reveal, "reveal", false, "show the token too, where keys of the type are public")
+	addAs(cmd, &q.As)
+	return cmd
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
+)
+
+func newKeysUpdate() *cobra.Command {
+	q := &adminv1.UpdateKeyRequest{}
+	var name, description, creator, role string
+	var scopes []string
+	var noScopes bool
+	var in span
+	var at instant
+	cmd := &cobra.Command{
+		Use:   "update ID [flags]",
+		Short: "Change what may change of a key",
+		Example: `  latchkey keys update key_0123456789abcdef0123456789abcdef --scope agents:read --scope agents:write
+  latchkey keys update key_0123456789abcdef0123456789abcdef --creator user:ada`,
+		Args: exactly("ID"),
+	}
+	addClient(cmd, func(cmd *cobra.Command, c *client, args []string) error {
+		if err := errors.Join(atMostOne(cmd, "expires-in", "expires-at", "never-expires"), atMostOne(cmd, "scope", "no-scopes")); err != nil {
+			return err
+		}
+		q.Id, q.ExpiresIn, q.ExpiresAt = args[0], in.Duration, at.Timestamp
+		changed := cmd.Flags().Changed
+		for flag, field := range map[string]struct {
+			into **string
+			from *string
+		}{
+			"name": {&q.Name, &name}, "description": {&q.Description, &description},
+			"creator": {&q.Creator, &creator}, "role": {&q.Role, &role},
+		} {
+			if changed(flag) {
+				*field.into = field.from
+			}
+		}
+		if changed("scope") || noScopes {
+			q.Scopes = &adminv1.ScopeList{Scopes: scopes}
+		}
+		a, err := ask(cmd.Context(), c.keys.UpdateKey, q)
+		if err != nil {
+			return err
+		}
+		noteDryRun(cmd, q.DryRun)
+		return c.printKey(cmd, a.GetKey())
+	})
+	f := cmd.Flags()
+	f.StringVar(&name, "name", "", "new name")
+	f.StringVar(&description, "description", "", "new description")
+	f.StringVar(&creator, "creator", "", "new creator: hands the key over")
+	f.StringVar(&role, "role", "", "new role")
+	f.StringArrayVar(&scopes, "scope", nil, "new scope, in place of all that were chosen; repeat it for more")
+	f.BoolVar(&noScopes, "no-scopes", false, "take all chosen scopes away")
+	f.Var(&in, "expires-in", "new expiry, counted from now, such as 90d (s m h d w)")
+	f.Var(&at, "expires-at", "new expiry (RFC 3339)")
+	f.BoolVar(&q.NeverExpires, "never-expires", false, "let it never expire")
+	addAs(cmd, &q.As)
+	addDryRun(cmd, &q.DryRun)
+	return cmd
+}

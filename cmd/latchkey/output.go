@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// output is the form in which a command prints its result: a table for people
+// or one JSON document for programs.
+type output struct {
+	form  string
+	forms []string
+}
+
+// addOutput gives a command the flag -o with these forms, the first by default.
+func addOutput(cmd *cobra.Command, forms ...string) *output {
+	o := &output{forms: forms}
+	cmd.Flags().StringVarP(&o.form, "output", "o", forms[0], strings.Join(forms, " or "))
+	return o
+}
+
+func (o *output) check() error {
+	for _, f := range o.forms {
+		if o.form == f {
+			return nil
+		}
+	}
+	return usagef("the value of --output is wrong: write %s", strings.Join(o.forms, " or "))
+}
+
+func (o *output) json() bool { return o.form == "json" }
+
+// print writes a message as JSON, or what table writes.
+func (o *output) print(w io.Writer, m proto.Message, table func(*tabwriter.Writer)) error {
+	if o.json() {
+		text, err := messageJSON(m)
+		if err != nil {
+			return err
+		}
+		return printJSON(w, text)
+	}
+	return printTable(w, table)
+}
+
+// messageJSON is a message with the field names of its proto. What is absent
+// has no member; what is empty has one, but for a token: no token is none.
+func messageJSON(m proto.Message) (json.RawMessage, error) {
+	text, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, err
+	}
+	return bytes.ReplaceAll(compact.Bytes(), []byte(`"token":"",`), nil), nil
+}
+
+// listJSON is messages as an array.
+func listJSON[M proto.Message](list []M) (json.RawMessage, error) {
+	all := make([]json.RawMessage, len(list))
+	for i, m := range list {
+		var err error
+		if all[i], err = messageJSON(m); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(all)
+}
+
+// printJSON writes a JSON document, indented: protojson's own spaces differ
+// from run to run.
+func printJSON(w io.Writer, document json.RawMessage) error {
+	var out bytes.Buffer
+	if err := json.Indent(&out, document, "", "  "); err != nil {
+		return err
+	}
+	out.WriteByte('\n')
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+func printTable(w io.Writer, table func(*tabwriter.Writer)) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	table(t)
+	return t.Flush()
+}
+
+// row writes the cells of one row. An empty cell is a dash.
+func row(t *tabwriter.Writer, cells ...string) {
+	for i, c := range cells {
+		if c == "" {
+			c = "-"
+		}
+		cells[i] = plain(c)
+	}
+	_, _ = fmt.Fprintln(t, strings.Join(cells, "\t")) // Flush returns the error
+}
+
+// fact writes a name and its value, unless that is empty.
+func fact(t *tabwriter.Writer, name, value string) {
+	if value != "" {
+		row(t, name, value)
+	}
+}
+
+// plain is text without what would break a table or steer a terminal: names
+// and descriptions are free text of others.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
+// moment is a time as it is shown, and nothing for none.
+func moment(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return t.AsTime().UTC().Format(time.RFC3339)
+}
+
+// note tells the people in front of it something that is no result.
+func note(cmd *cobra.Command, format string, args ...any) {
+	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...)
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/latchkey/latchkey/internal/strictyaml"
+)
+
+func newRoot() *cobra.Command {
+	root := group("latchkey", "Check API keys at the mesh's edge, and manage them",
+		newServe(), newStatus(), newExplain(), newDemo(), newVersion(),
+		newKeys(), newDirectory(), newPolicy(),
+	)
+	root.SilenceErrors = true
+	root.SilenceUsage = true
+	root.SetFlagErrorFunc(flagError)
+	return root
+}
+
+// group returns a command that does nothing but hold others. Anything else
+// after it is a wrong command line.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("a command is missing after `%s`: one of %s", cmd.CommandPath(), strings.Join(names(cmd), ", "))
+			}
+			if near := strictyaml.Nearest(args[0], names(cmd)); near != "" {
+				return usagef("`%s` has no command %q: did you mean %q?", cmd.CommandPath(), args[0], near)
+			}
+			return usagef("`%s` has no command %q: it has %s", cmd.CommandPath(), args[0], strings.Join(names(cmd), ", "))
+		},
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
+func names(cmd *cobra.Command) []string {
+	var list []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			list = append(list, sub.Name())
+		}
+	}
+	return list
+}
+
+// exactly is the check that each of the named arguments is there and no other.
+// It doesn't repeat what was written: that might be a token.
+func exactly(arguments ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(arguments):
+			return usagef("%s is missing: latchkey %s", arguments[len(args)], strings.TrimPrefix(cmd.UseLine(), "latchkey "))
+		case len(args) > len(arguments):
+			return usagef("%d arguments too many: latchkey %s", len(args)-len(arguments), strings.TrimPrefix(cmd.UseLine(), "latchkey "))
+		}
+		return nil
+	}
+}
+
+// atLeastOne is the check that there is an argument.
+func atLeastOne(argument string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return exactly(argument)(cmd, args)
+		}
+		return nil
+	}
+}
+
+// flagError puts what is wrong with a flag in words of ours, without the value
+// of the flag.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &unknown):
+		if unknown.GetSpecifiedShortnames() != "" {
+			return usagef("there is no flag -%s", unknown.GetSpecifiedName())
+		}
+		var flags []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
+		slices.Sort(flags)
+		if near := strictyaml.Nearest(unknown.GetSpecifiedName(), flags); near != "" {
+			return usagef("there is no flag --%s: did you mean --%s?", unknown.GetSpecifiedName(), near)
+		}
+		return usagef("there is no flag --%s", unknown.GetSpecifiedName())
+	case errors.As(err, &invalid):
+		return usagef("the value of --%s is wrong: %w", invalid.GetFlag().Name, invalid.Unwrap())
+	case errors.As(err, &missing):
+		return usagef("--%s needs a value", missing.GetFlag().Name)
+	}
+	return usagef("the flags can't be read: %s", fmt.Sprintf("see `%s --help`", cmd.CommandPath()))
+}
+
+// atMostOne is the check that no two of these flags are given.
+func atMostOne(cmd *cobra.Command, flags ...string) error {
+	var given []string
+	for _, f := range flags {
+		if cmd.Flags().Changed(f) {
+			given = append(given, "--"+f)
+		}
+	}
+	if len(given) > 1 {
+		return usagef("%s exclude each other: give one of them", strings.Join(given, " and "))
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/latchkey/latchkey/internal/serve"
+	"github.com/latchkey/latchkey/internal/strictyaml"
+	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
+)
+
+const defaultHTTP = "127.0.0.1:9902"
+
+// serveConfig is what `latchkey serve` goes by.
+type serveConfig struct {
+	policies []string // files and folders
+	data     string
+	listen   serve.Address
+	admin    serve.Address
+	http     serve.Address
+	logLevel string
+}
+
+func newServe() *cobra.Command {
+	flags := &configv1.Serve{}
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve [flags]",
+		Short: "Answer Envoy, and keep keys, directory and policies",
+		Long: `Answer Envoy's questions about requests (ext_authz over gRPC), and keep the keys,
+the directory and the policies that the answers follow from.
+
+SIGHUP reads the policy files again, which changes of the files do too. SIGTERM
+and SIGINT end the process once the requests in flight are answered.`,
+		Example: "  latchkey serve --policy /etc/latchkey/policies --data /var/lib/latchkey",
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := configure(file, flags)
+			if err != nil {
+				return err
+			}
+			log, err := serve.NewLog(cmd.ErrOrStderr(), config.logLevel)
+			if err != nil {
+				return usagef("--log-level: %w", err)
+			}
+			return runServe(cmd.Context(), config, log)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&file, "config", "", "configuration file; flags win over it")
+	f.StringArrayVar(&flags.Policy, "policy", nil, "policy file, or folder of *.yaml; repeat it for more")
+	f.StringVar(&flags.Data, "data", "", "folder of the store (default "+defaultData+")")
+	f.StringVar(&flags.Listen, "listen", "", "where Envoy calls Check, host:port or unix:PATH (default unix:<data>/authz.sock)")
+	f.StringVar(&flags.Admin, "admin", "", "where the admin API listens, unix:PATH (default unix:<data>/admin.sock)")
+	f.StringVar(&flags.Http, "http", "", "where metrics, profiles and gRPC health are served, host:port (default "+defaultHTTP+")")
+	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
+	return cmd
+}
+
+// configure puts the flags over the configuration file, and the defaults below
+// both.
+func configure(file string, flags *configv1.Serve) (*serveConfig, error) {
+	read := &configv1.Serve{}
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+		if _, err := strictyaml.Decode(file, text, read); err != nil {
+			return nil, err
+		}
+		for i, path := range read.Policy {
+			if !filepath.IsAbs(path) {
+				read.Policy[i] = filepath.Join(filepath.Dir(file), path)
+			}
+		}
+	}
+	c := &serveConfig{
+		policies: read.Policy,
+		data:     filepath.Clean(cmp.Or(flags.Data, read.Data, defaultData)),
+		logLevel: cmp.Or(flags.LogLevel, read.LogLevel),
+	}
+	if len(flags.Policy) > 0 {
+		c.policies = flags.Policy
+	}
+	in := func(name string) string { return "unix:" + filepath.Join(c.data, name) }
+	for _, one := range []struct {
+		flag, text string
+		read       func(string) (serve.Address, error)
+		into       *serve.Address
+	}{
+		{"--listen", cmp.Or(flags.Listen, read.Listen, in("authz.sock")), serve.ParseAddress, &c.listen},
+		{"--admin", cmp.Or(flags.Admin, read.Admin, in("admin.sock")), adminAddress, &c.admin},
+		{"--http", cmp.Or(flags.Http, read.Http, defaultHTTP), serve.ParseAddress, &c.http},
+	} {
+		var err error
+		if *one.into, err = one.read(one.text); err != nil {
+			return nil, usagef("%s: %w", one.flag, err)
+		}
+	}
+	return c, nil
+}

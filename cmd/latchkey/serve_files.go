@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey/latchkey/admin"
+	"github.com/latchkey/latchkey/internal/strictyaml"
+	"github.com/latchkey/latchkey/policyfile"
+	policyv1 "github.com/latchkey/latchkey/proto/latchkey/policy/v1"
+	"github.com/latchkey/latchkey/storage"
+)
+
+// policyFiles puts the policies of files in use: each valid change of a file
+// becomes a revision. A bad file changes nothing and is shouted about, in the
+// log, in the status and in a metric, until it is good again.
+type policyFiles struct {
+	paths    []string // files and folders
+	admin    *admin.Server
+	db       *storage.DB
+	log      *slog.Logger
+	operator string // in the log of the store
+
+	reloads     *prometheus.CounterVec
+	lastSuccess prometheus.Gauge
+
+	mu    sync.Mutex
+	found error                 // why the paths stand for no files; nil if they do
+	files map[string]policyFile // by name of the file
+}
+
+// policyFile is a file as it was last tried.
+type policyFile struct {
+	sum    [sha256.Size]byte
+	policy string // what it is called, as far as can be told
+	err    error  // nil: it is in use
+}
+
+func newPolicyFiles(paths []string, a *admin.Server, db *storage.DB, log *slog.Logger) *policyFiles {
+	f := &policyFiles{
+		paths: paths, admin: a, db: db, log: log, operator: fmt.Sprintf("process:uid:%d", os.Geteuid()),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "latchkey_policy_reloads_total",
+			Help: "Policy files that were read because they are new or have changed, by result: success or failure.",
+		}, []string{"result"}),
+		lastSuccess: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "latchkey_policy_last_reload_success_timestamp_seconds",
+			Help: "When the newest content of every policy file was last found to be in use; 0 for never.",
+		}),
+		files: map[string]policyFile{},
+	}
+	for _, result := range []string{"success", "failure"} {
+		f.reloads.WithLabelValues(result)
+	}
+	return f
+}
+
+func (f *policyFiles) collectors() []prometheus.Collector {
+	return []prometheus.Collector{f.reloads, f.lastSuccess}
+}
+
+// start puts all files in use. A bad file is an error, unless the store has a
+// policy of its name, which stays in use. Nothing is written before it is known
+// that there is no such error in any of the files themselves.
+func (f *policyFiles) start(ctx context.Context) error {
+	if len(f.paths) == 0 {
+		return nil
+	}
+	files, err := policyfile.Files(f.paths...)
+	if err != nil {
+		return err
+	}
+	stored, _ := f.db.Documents()
+	if err := mistakesOf(files, stored); err != nil {
+		return err
+	}
+	f.reload(ctx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(f.files)) {
+		if one := f.files[name]; one.err != nil && stored[one.policy] == nil {
+			errs = append(errs, inFile(name, one.err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// mistakesOf returns what is wrong with the files, all of it, unless there is a
+// stored policy in place of each bad one.
+func mistakesOf(files []string, stored map[string][]byte) error {
+	var all []*policyfile.Loaded
+	var errs []error
+	blocked := false
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("reading a policy: %w", err)
+		}
+		loaded, err := policyfile.Load(file, src)
+		if err != nil {
+			errs = append(errs, err)
+			blocked = blocked || stored[nameOf(file, src)] == nil
+			continue
+		}
+		all = append(all, loaded)
+	}
+	if clashes := policyfile.Clashes(all); len(clashes) > 0 {
+		errs = append(errs, clashes)
+		blocked = true
+	}
+	if !blocked {
+		return nil
+	}
+	return errors.Join(errs...)
+}
+
+// reload reads the files again and puts in use what is new. It is what the
+// watcher and SIGHUP call, and is safe for concurrent use.
+func (f *policyFiles) reload(ctx context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	files, err := policyfile.Files(f.paths...)
+	if err != nil && (f.found == nil || f.found.Error() != err.Error()) {
+		f.log.Error("the policy files can't be found: those in use stay in use", "error", err)
+	}
+	f.found = err
+	todo := map[string][]byte{}
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			f.failed(file, policyFile{policy: f.files[file].policy}, fmt.Errorf("reading a policy: %w", err))
+			continue
+		}
+		// What failed is tried again: what it met may have gone.
+		if last, ok := f.files[file]; !ok || last.err != nil || last.sum != sha256.Sum256(src) {
+			todo[file] = src
+		}
+	}
+	f.apply(ctx, todo)
+	f.forget(files)
+	if len(f.problemsLocked()) == 0 {
+		f.lastSuccess.SetToCurrentTime()
+	}
+}
+
+// apply puts files in use. One may wait for another, which gives up a host that
+// it claims: those that fail are tried again while others succeed.
+func (f *policyFiles) apply(ctx context.Context, todo map[string][]byte) {
+	for progress := true; progress; {
+		progress = false
+		failures := map[string]error{}
+		for _, file := range slices.Sorted(maps.Keys(todo)) {
+			changed, err := f.admin.ApplyFile(ctx, f.operator, file, todo[file], false)
+			if err != nil {
+				failures[file] = err
+				continue
+			}
+			now := policyFile{sum: sha256.Sum256(todo[file]), policy: nameOf(file, todo[file])}
+			last, known := f.files[file]
+			f.files[file] = now
+			f.reloads.WithLabelValues("success").Inc()
+			if changed || !known || last.err != nil {
+				f.log.Info("a policy file is in use", "file", file, "policy", now.policy, "changed", changed, "revision", f.db.Position().Revision)
+			}
+			delete(todo, file)
+			progress = true
+		}
+		if !progress || len(failures) == 0 {
+			for file, err := range failures {
+				f.failed(file, policyFile{sum: sha256.Sum256(todo[file]), policy: nameOf(file, todo[file])}, err)
+			}
+			return
+		}
+	}
+}
+
+// failed notes that a file can't be used, and says so once.
+func (f *policyFiles) failed(file string, now policyFile, err error) {
+	now.err = err
+	last := f.files[file]
+	f.files[file] = now
+	if last.err == nil || last.sum != now.sum || last.err.Error() != err.Error() {
+		f.reloads.WithLabelValues("failure").Inc()
+		f.log.Error("a policy file can't be used: what is in use stays in use", "file", file, "policy", now.policy, "error", err)
+	}
+}
+
+// forget deals with files that are gone. A policy doesn't go with its file: a
+// file that is missing for a moment would lock everybody out.
+func (f *policyFiles) forget(files []string) {
+	if f.found != nil {
+		return
+	}
+	stored, _ := f.db.Documents()
+	for file, one := range f.files {
+		if slices.Contains(files, file) {
+			continue
+		}
+		moved := false
+		for _, other := range files {
+			moved = moved || f.files[other].policy == one.policy && f.files[other].err == nil
+		}
+		if moved || stored[one.policy] == nil {
+			delete(f.files, file)
+			continue
+		}
+		f.failed(file, policyFile{policy: one.policy},
+			fmt.Errorf("the file is gone, and its policy %s stays in use: put it back, or `latchkey policy remove %s`", one.policy, one.policy))
+	}
+}
+
+// problems returns what is wrong with the files, for people.
+func (f *policyFiles) problems() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.problemsLocked()
+}
+
+func (f *policyFiles) problemsLocked() []string {
+	var all []string
+	if f.found != nil {
+		all = append(all, f.found.Error())
+	}
+	for _, file := range slices.Sorted(maps.Keys(f.files)) {
+		if err := f.files[file].err; err != nil {
+			all = append(all, inFile(file, err).Error())
+		}
+	}
+	return all
+}
+
+// inFile says which file an error is about. Mistakes within a file say so
+// themselves.
+func inFile(file string, err error) error {
+	if regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(file) + `:\d+:`).MatchString(err.Error()) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", file, err)
+}
+
+var nameLine = regexp.MustCompile(`(?m)^name:[ \t]*["']?([A-Za-z0-9._~-]+)["']?[ \t]*(?:#.*)?$`)
+
+// nameOf is what a policy file calls its policy, as far as it can be told of a
+// file that may be bad; else nothing.
+func nameOf(file string, src []byte) string {
+	doc := &policyv1.Policy{}
+	if _, _ = strictyaml.DecodeSome(file, src, doc); doc.GetName() != "" {
+		return doc.GetName()
+	}
+	if found := nameLine.FindSubmatch(src); found != nil {
+		return string(found[1])
+	}
+	return ""
+}

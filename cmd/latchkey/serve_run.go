@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/latchkey/latchkey/admin"
+	"github.com/latchkey/latchkey/authz"
+	"github.com/latchkey/latchkey/internal/serve"
+	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
+	"github.com/latchkey/latchkey/storage"
+)
+
+// runServe serves until the context ends.
+func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err error) {
+	// The folder is made by the store: it knows which rights are too many.
+	compiler := &admin.Compiler{}
+	db, err := storage.Open(config.data, storage.Options{Compile: compiler.Compile})
+	if err != nil {
+		return fmt.Errorf("opening the store in %s: %w", config.data, err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+
+	p := &process{config: config, db: db, log: log, started: time.Now(), health: serve.NewHealth(authz.ServiceName)}
+	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
+	extra := map[string]http.Handler{}
+	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Extra: extra})
+	path, handler := adminv1connect.NewServerServiceHandler(statusService{p: p}, p.admin.HandlerOptions()...)
+	extra[path] = handler
+	p.files = newPolicyFiles(config.policies, p.admin, db, log)
+
+	if err := p.files.start(ctx); err != nil {
+		return err
+	}
+	group, err := p.group()
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { log.Info("stopping: requests in flight are still answered") })()
+	err = group.Run(ctx)
+	log.Info("stopped")
+	return err
+}
+
+// process is a running `latchkey serve`.
+type process struct {
+	config  *serveConfig
+	db      *storage.DB
+	log     *slog.Logger
+	started time.Time
+
+	checks *authz.Server
+	admin  *admin.Server
+	files  *policyFiles
+	health *serve.Health
+
+	// Written before anything is served.
+	listeners []namedListener
+}
+
+type namedListener struct {
+	name string
+	*serve.Listener
+}
+
+// group opens every listener, or none, and returns all that runs.
+func (p *process) group() (*serve.Group, error) {
+	open := func(name string, at serve.Address, mode os.FileMode) (*serve.Listener, error) {
+		l, err := at.Listen(mode)
+		if err != nil {
+			for _, other := range p.listeners {
+				err = errors.Join(err, other.Close())
+			}
+			return nil, err
+		}
+		p.listeners = append(p.listeners, namedListener{name, l})
+		p.log.Info("listening", "for", name, "address", l.Address().String())
+		return l, nil
+	}
+	check, err := open("check", p.config.listen, 0o660)
+	if err != nil {
+		return nil, err
+	}
+	manage, err := open("admin", p.config.admin, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	debug, err := open("http", p.config.http, 0o660)
+	if err != nil {
+		return nil, err
+	}
+
+	var g serve.Group
+	g.Add(serve.Announce, "health", p.health.Leave)
+	g.Add(serve.Listen, "check", func(ctx context.Context) error {
+		s := serve.NewGRPC()
+		p.checks.Register(s)
+		p.health.Register(s)
+		return s.Run(ctx, check)
+	})
+	g.Add(serve.Listen, "admin", func(ctx context.Context) error {
+		s := serve.NewHTTP(p.admin.Handler(), p.log)
+		s.ConnContext = admin.ConnContext
+		return serve.RunHTTP(ctx, s, manage)
+	})
+	answers := serve.NewDebug(p.registry(), p.health, p.log)
+	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
+	g.Add(serve.Work, "readiness", p.watchReadiness)
+	if len(p.config.policies) > 0 {
+		if err := p.watchFiles(&g); err != nil {
+			for _, l := range p.listeners {
+				err = errors.Join(err, l.Close())
+			}
+			return nil, err
+		}
+	}
+	return &g, nil
+}
+
+// watchReadiness tells the health whenever the store changes.
+func (p *process) watchReadiness(ctx context.Context) error {
+	ready := false
+	for {
+		changed := p.db.Changed()
+		if now := len(p.missing()) == 0; now != ready {
+			ready = now
+			p.log.Info("readiness changed", "ready", ready)
+		}
+		p.health.SetReady(ready)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+// watchFiles reads the policy files again when they change, and on SIGHUP.
+func (p *process) watchFiles(g *serve.Group) error {
+	watcher, err := serve.NewWatcher(p.log, p.config.policies...)
+	if err != nil {
+		return err
+	}
+	g.Add(serve.Work, "policy files", func(ctx context.Context) error { return watcher.Run(ctx, p.files.reload) })
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	g.Add(serve.Work, "SIGHUP", func(ctx context.Context) error {
+		defer signal.Stop(hangup)
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-hangup:
+				p.log.Info("SIGHUP: reading the policy files again")
+				p.files.reload(ctx)
+			}
+		}
+	})
+	return nil
+}
+
+// source hands the store at one revision to the decision.
+func (p *process) source(f func(authz.View)) {
+	p.db.View(func(v *storage.View) {
+		view := authz.View{Keys: v, Directory: v, Revision: v.Position().Revision, Latest: v.Latest()}
+		if c, ok := v.Policies().(*admin.Compiled); ok && c != nil {
+			view.Policies = c.Policies
+		}
+		f(view)
+	})
+}
+
+// dataFolder is the folder of the store, in full.
+func (p *process) dataFolder() string {
+	if full, err := filepath.Abs(p.config.data); err == nil {
+		return full
+	}
+	return p.config.data
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
+)
+
+func newStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [flags]",
+		Short: "Tell whether every listener is open and the policies are in use",
+		Long: `Tell whether every listener is open and the policies are in use. The exit code
+is 1 until they are.`,
+		Args: exactly(),
+	}
+	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {
+		a, err := ask(cmd.Context(), c.server.GetStatus, &adminv1.GetStatusRequest{})
+		if err != nil {
+			return err
+		}
+		err = c.print(cmd.OutOrStdout(), a, func(t *tabwriter.Writer) { statusTable(t, a) })
+		if err == nil && !a.GetReady() {
+			err = exit{code: exitFailed}
+		}
+		return err
+	})
+	return cmd
+}
+
+func statusTable(t *tabwriter.Writer, a *adminv1.GetStatusResponse) {
+	ready := "no"
+	if a.GetReady() {
+		ready = "yes"
+	}
+	row(t, "ready", ready)
+	for _, p := range a.GetProblems() {
+		// Mistakes of a file have several lines.
+		for i, line := range strings.Split(p, "\n") {
+			name := ""
+			if i == 0 {
+				name = "problem"
+			}
+			_, _ = fmt.Fprintln(t, name+"\t"+plain(line))
+		}
+	}
+	row(t, "version", a.GetVersion())
+	row(t, "started", moment(a.GetStartedAt()))
+	row(t, "data", a.GetData())
+	row(t, "revision", fmt.Sprint(a.GetPosition().GetRevision()))
+	for _, l := range a.GetListeners() {
+		row(t, l.GetName(), l.GetAddress())
+	}
+	for _, p := range a.GetPolicies() {
+		row(t, "policy "+p.GetName(), fmt.Sprintf("%s, %d keys, %s", p.GetVersion(), p.GetKeys(), strings.Join(p.GetHosts(), " ")))
+	}
+	row(t, "keys", fmt.Sprint(a.GetKeys()))
+	row(t, "tenants", fmt.Sprint(a.GetTenants()))
+	row(t, "principals", fmt.Sprint(a.GetPrincipals()))
+}
