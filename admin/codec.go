@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protopath"
 	"google.golang.org/protobuf/reflect/protorange"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // jsonCodec is JSON in which a misspelt field is an error: else a slip in
@@ -82,7 +83,7 @@ func (protoCodec) Unmarshal(data []byte, message any) error {
 		return errors.New("the request is no valid protobuf message")
 	}
 	return protorange.Range(m.ProtoReflect(), func(v protopath.Values) error {
-		if at, ok := v.Index(-1).Value.Interface().(interface{ GetUnknown() []byte }); ok && len(at.GetUnknown()) > 0 {
+		if at, ok := v.Index(-1).Value.Interface().(protoreflect.Message); ok && len(at.GetUnknown()) > 0 {
 			return errors.New("the request has a field that this version doesn't know: use a client of the same version")
 		}
 		return nil

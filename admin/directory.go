@@ -143,10 +143,7 @@ func (a *apply) read(d *directoryv1.Directory) {
 // twice notes an object that is wrong by itself, or named twice.
 func (a *apply) twice(section, id string, err error) bool {
 	if err != nil {
-		if a.token(err.Error()) || a.token(id) {
-			err = fmt.Errorf("%s: a name holds a token: take it out", section)
-		}
-		a.wrong.invalid("%s", err)
+		a.wrong.invalid("%s", a.scrubLoose(err.Error()))
 		a.unread = true
 		return true
 	}

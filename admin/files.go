@@ -23,11 +23,13 @@ type fileState struct{ file, err string }
 func (s *Server) ApplyFile(ctx context.Context, operator, file string, src []byte, strand bool) (changed bool, err error) {
 	loaded, err := policyfile.Load(file, src)
 	if err != nil {
+		err = s.scrubbed(&fault{ErrInvalid, err.Error()})
 		s.files.failed(file, err)
-		return false, &fault{ErrInvalid, err.Error()}
+		return false, err
 	}
 	out, err := s.use(ctx, Caller{Operator: operator}, loaded, strand, false)
 	if err != nil {
+		err = s.scrubbed(err)
 		s.files.failed(file, err)
 		return false, err
 	}

@@ -23,6 +23,7 @@ type guard struct {
 
 // ServeHTTP implements http.Handler.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store") // some answers hold a token
 	handler := g.handler(r.URL.Path)
 	switch {
 	case len(r.Header.Values("Origin")) > 0:
@@ -61,7 +62,6 @@ func (g *guard) knows(host string) bool {
 }
 
 func (g *guard) refuse(w http.ResponseWriter, r *http.Request, code connect.Code, status int, text string) {
-	w.Header().Set("Cache-Control", "no-store")
 	if r.Method == http.MethodPost && g.write.IsSupported(r) {
 		_ = g.write.Write(w, r, connect.NewError(code, errors.New(text))) // the client is gone
 		return

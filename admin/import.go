@@ -109,7 +109,7 @@ func (b *batch) add(index int, k *adminv1.ImportKey) {
 	}
 	if d.wrong != nil {
 		for _, err := range d.wrong {
-			b.mistakes = append(b.mistakes, &adminv1.ImportMistake{Index: uint32(index), Message: err.Error()})
+			b.mistakes = append(b.mistakes, &adminv1.ImportMistake{Index: uint32(index), Message: b.scrub(err.Error())})
 		}
 		return
 	}

@@ -102,22 +102,14 @@ func (s *Server) Handler() http.Handler {
 		path, handler := h()
 		// Method by method, so that what isn't listed doesn't get as far.
 		for i := range methodsOf(service).Len() {
-			g.handlers[path+string(methodsOf(service).Get(i).Name())] = noStore(handler)
+			g.handlers[path+string(methodsOf(service).Get(i).Name())] = handler
 		}
 	}
 	return g
 }
 
-// noStore keeps answers, some of which hold a token, out of every cache.
-func noStore(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		h.ServeHTTP(w, r)
-	})
-}
-
 // answer runs an operation for whoever calls, and translates its error.
-func answer[Request, Response any](ctx context.Context, as string, r *connect.Request[Request],
+func answer[Request, Response any](s *Server, ctx context.Context, as string, r *connect.Request[Request],
 	op func(context.Context, Caller, *Request) (*Response, error)) (*connect.Response[Response], error) {
 	caller, err := callerOf(ctx, as)
 	if err != nil {
@@ -125,7 +117,19 @@ func answer[Request, Response any](ctx context.Context, as string, r *connect.Re
 	}
 	response, err := op(ctx, caller, r.Msg)
 	if err != nil {
-		return nil, status(err)
+		return nil, status(s.scrubbed(err))
 	}
 	return connect.NewResponse(response), nil
+}
+
+// scrubbed returns an error of the same kind whose text quotes no token.
+func (s *Server) scrubbed(err error) error {
+	l, failed := s.look(nil)
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	if text := l.scrub(err.Error()); text != err.Error() {
+		return &fault{kindOf(err), text}
+	}
+	return err
 }

@@ -29,57 +29,57 @@ func methodsOf(service string) protoreflect.MethodDescriptors {
 }
 
 func (h keyService) CreateKey(ctx context.Context, r *connect.Request[adminv1.CreateKeyRequest]) (*connect.Response[adminv1.CreateKeyResponse], error) {
-	return answer(ctx, r.Msg.GetAs(), r, h.s.createKey)
+	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.createKey)
 }
 
 func (h keyService) ImportKeys(ctx context.Context, r *connect.Request[adminv1.ImportKeysRequest]) (*connect.Response[adminv1.ImportKeysResponse], error) {
-	return answer(ctx, "", r, h.s.importKeys)
+	return answer(h.s, ctx, "", r, h.s.importKeys)
 }
 
 func (h keyService) ListKeys(ctx context.Context, r *connect.Request[adminv1.ListKeysRequest]) (*connect.Response[adminv1.ListKeysResponse], error) {
-	return answer(ctx, r.Msg.GetAs(), r, h.s.listKeys)
+	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.listKeys)
 }
 
 func (h keyService) GetKey(ctx context.Context, r *connect.Request[adminv1.GetKeyRequest]) (*connect.Response[adminv1.GetKeyResponse], error) {
-	return answer(ctx, r.Msg.GetAs(), r, h.s.getKey)
+	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.getKey)
 }
 
 func (h keyService) UpdateKey(ctx context.Context, r *connect.Request[adminv1.UpdateKeyRequest]) (*connect.Response[adminv1.UpdateKeyResponse], error) {
-	return answer(ctx, r.Msg.GetAs(), r, h.s.updateKey)
+	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.updateKey)
 }
 
 func (h keyService) RotateKey(ctx context.Context, r *connect.Request[adminv1.RotateKeyRequest]) (*connect.Response[adminv1.RotateKeyResponse], error) {
-	return answer(ctx, r.Msg.GetAs(), r, h.s.rotateKey)
+	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.rotateKey)
 }
 
 func (h keyService) RevokeKey(ctx context.Context, r *connect.Request[adminv1.RevokeKeyRequest]) (*connect.Response[adminv1.RevokeKeyResponse], error) {
-	return answer(ctx, r.Msg.GetAs(), r, h.s.revokeKey)
+	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.revokeKey)
 }
 
 func (h keyService) DisableKey(ctx context.Context, r *connect.Request[adminv1.DisableKeyRequest]) (*connect.Response[adminv1.DisableKeyResponse], error) {
-	return answer(ctx, r.Msg.GetAs(), r, h.s.disableKey)
+	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.disableKey)
 }
 
 func (h keyService) EnableKey(ctx context.Context, r *connect.Request[adminv1.EnableKeyRequest]) (*connect.Response[adminv1.EnableKeyResponse], error) {
-	return answer(ctx, r.Msg.GetAs(), r, h.s.enableKey)
+	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.enableKey)
 }
 
 func (h directoryService) ApplyDirectory(ctx context.Context, r *connect.Request[adminv1.ApplyDirectoryRequest]) (*connect.Response[adminv1.ApplyDirectoryResponse], error) {
-	return answer(ctx, "", r, h.s.applyDirectory)
+	return answer(h.s, ctx, "", r, h.s.applyDirectory)
 }
 
 func (h directoryService) GetDirectory(ctx context.Context, r *connect.Request[adminv1.GetDirectoryRequest]) (*connect.Response[adminv1.GetDirectoryResponse], error) {
-	return answer(ctx, "", r, h.s.getDirectory)
+	return answer(h.s, ctx, "", r, h.s.getDirectory)
 }
 
 func (h policyService) ApplyPolicy(ctx context.Context, r *connect.Request[adminv1.ApplyPolicyRequest]) (*connect.Response[adminv1.ApplyPolicyResponse], error) {
-	return answer(ctx, "", r, h.s.applyPolicy)
+	return answer(h.s, ctx, "", r, h.s.applyPolicy)
 }
 
 func (h policyService) RemovePolicy(ctx context.Context, r *connect.Request[adminv1.RemovePolicyRequest]) (*connect.Response[adminv1.RemovePolicyResponse], error) {
-	return answer(ctx, "", r, h.s.removePolicy)
+	return answer(h.s, ctx, "", r, h.s.removePolicy)
 }
 
 func (h policyService) ListPolicies(ctx context.Context, r *connect.Request[adminv1.ListPoliciesRequest]) (*connect.Response[adminv1.ListPoliciesResponse], error) {
-	return answer(ctx, "", r, h.s.listPolicies)
+	return answer(h.s, ctx, "", r, h.s.listPolicies)
 }

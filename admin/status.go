@@ -32,6 +32,16 @@ var codes = []struct {
 	{storage.ErrFailed, connect.CodeUnavailable},
 }
 
+// kindOf returns what of an error decides how it leaves the process.
+func kindOf(err error) error {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.err
+		}
+	}
+	return nil
+}
+
 // status returns an error as it leaves the process.
 func status(err error) error {
 	if err == nil {

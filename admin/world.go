@@ -138,13 +138,39 @@ func words(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r > 127 || !key.URLSafe.Holds(byte(r)) })
 }
 
-// quote returns text for a message, with nothing of a token in it.
+// quote returns text of a request for a message. What looks like a token isn't
+// repeated, except within a name of the form kind:name, which may look alike.
 func (w World) quote(text string) string {
-	if w.token(text) || looksSecret(text) {
-		return "[redacted]"
+	if !strings.Contains(text, ":") && looksSecret(text) {
+		return redacted
 	}
 	if len(text) > 64 {
 		text = text[:64] + "…"
 	}
 	return fmt.Sprintf("%q", text)
+}
+
+const redacted = "[redacted]"
+
+// scrubLoose returns a message without what looks like a token, except within
+// names of the form kind:name. It is for messages of others about what a
+// request holds.
+func (w World) scrubLoose(text string) string {
+	for _, word := range words(text) {
+		if looksSecret(word) && !strings.Contains(text, ":"+word) {
+			text = strings.ReplaceAll(text, word, redacted)
+		}
+	}
+	return text
+}
+
+// scrub returns a message without the tokens that it may quote. It is asked
+// last of all, so that it doesn't matter where the message comes from.
+func (w World) scrub(text string) string {
+	for _, word := range words(text) {
+		if w.token(word) {
+			text = strings.ReplaceAll(text, word, redacted)
+		}
+	}
+	return text
 }
