@@ -1,0 +1,247 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/policy"
+)
+
+// repliesPolicy repeats everything that a reply may repeat.
+const repliesPolicy = `
+name: replies
+environments:
+  live: {hosts: [replies.example], title: production}
+tenants: {team: {named_by: [header x-team-id]}}
+scopes: [read]
+key_types:
+  secret: {format: "rk_{environment}_{secret:30}", owner: team, grantable: [all]}
+endpoints:
+  Read: {scopes: [read], routes: [GET /x]}
+  Open: {public: true, routes: [GET /open]}
+replies:
+  default:
+    headers: {x-echo: "{request_id} {key.environment} {request.environment} {code} {reason}"}
+    body: {id: "{request_id}", key: "{key.environment}", request: "{request.environment}", message: "{message}"}
+  "401": {status: 404}
+`
+
+// wild is text that a damaged store could hold.
+var wild = rapid.OneOf(
+	rapid.SampledFrom([]string{"", "live", "test", "team:t_1", "org:o_1", "read", "a\r\nset-cookie: x", "\x00", "é", "a\nb", "\x7f", "tab\t", `"quoted"`}),
+	rapid.StringN(0, 8, 32),
+)
+
+// verdicts draws verdicts of every shape that Decide could hand on, sound or
+// not. Only where no policy is known nobody is let in.
+func verdicts(w *world) *rapid.Generator[*Verdict] {
+	return rapid.Custom(func(t *rapid.T) *Verdict {
+		v := &Verdict{Reason: policy.Reason(rapid.Byte().Draw(t, "reason")), Revision: rapid.Uint64().Draw(t, "revision")}
+		name := rapid.SampledFrom([]string{"acme", "replies", ""}).Draw(t, "policy")
+		if name == "" {
+			v.Reason = rapid.SampledFrom([]policy.Reason{policy.HostUnknown, policy.NotReady, policy.ReplicaStale, policy.Undecided, 99, 255}).Draw(t, "reason without a policy")
+			return v
+		}
+		p := w.policies.Get(name)
+		if rapid.Bool().Draw(t, "a real reason") {
+			v.Reason = rapid.SampledFrom(policy.Reasons()).Draw(t, "reason")
+		}
+		v.Place = policy.Place{Policy: p, Environment: wild.Draw(t, "place"), Unknown: rapid.Bool().Draw(t, "unknown")}
+		if rapid.Bool().Draw(t, "routed") {
+			v.Route = rapid.SampledFrom([]*policy.Route{w.acme().Match("GET", "/things"), w.acme().Match("GET", "/status")}).Draw(t, "route")
+		}
+		if rapid.Bool().Draw(t, "known") {
+			v.Key = &key.Record{
+				ID: wild.Draw(t, "id"), Type: wild.Draw(t, "type"), Environment: wild.Draw(t, "environment"),
+				Tenant: wild.Draw(t, "owner"), Principal: wild.Draw(t, "principal"), Role: wild.Draw(t, "role"),
+			}
+			v.Held.Scopes = p.Scopes()
+		}
+		if rapid.Bool().Draw(t, "typed") {
+			v.Type = p.Type("secret")
+		}
+		v.Tenant = wild.Draw(t, "tenant")
+		v.Tenants = rapid.SliceOfN(wild, 0, 3).Draw(t, "tenants")
+		v.Plan = wild.Draw(t, "plan")
+		return v
+	})
+}
+
+// TestEveryResponse: whatever the verdict, the response says one thing, can
+// be sent, splits no header, and lets in nobody whom the verdict doesn't.
+func TestEveryResponse(t *testing.T) {
+	w := newWorld(t, compile(t, repliesPolicy))
+	seen := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		v := verdicts(w).Draw(t, "verdict")
+		headers := rapid.SliceOfN(rapid.SampledFrom(append([]string{
+			bearer("key_full"), "x-api-key: x", "x-team-id: t_1", "x-request-id: r1", "x-request-id: a\r\nb", `x-request-id: "`,
+		}, spoofed...)), 0, 5).Draw(t, "headers")
+		r := newRequest(envoy(form(rapid.Bool().Draw(t, "form")), "GET", "/things", headers...))
+		asked := *v
+		got := respond(v, r)
+		checkResponse(t, &asked, v, got)
+		switch {
+		case got.GetOkResponse() != nil:
+			seen["allowed"]++
+		case asked.Reason.Allows():
+			seen["unsafe"]++
+		default:
+			seen["refused"]++
+		}
+	})
+	if len(seen) != 3 {
+		t.Errorf("the generator has grown blind: %v", seen)
+	}
+}
+
+func checkResponse(t *rapid.T, asked, answered *Verdict, got *authv3.CheckResponse) {
+	if !consistent(got) || proto.Size(got) == 0 {
+		t.Fatalf("inconsistent: %v", got)
+	}
+	if _, err := proto.Marshal(got); err != nil {
+		t.Fatal(err)
+	}
+	allowed := got.GetOkResponse() != nil
+	if allowed && !asked.Reason.Allows() {
+		t.Fatalf("%s allows", asked.Reason)
+	}
+	if allowed != answered.Reason.Allows() {
+		t.Fatalf("answered with %s, allowed is %v", answered.Reason, allowed)
+	}
+	if got.GetDynamicMetadata().GetFields()["reason"].GetStringValue() != answered.Reason.String() {
+		t.Fatalf("metadata say %v", got.GetDynamicMetadata())
+	}
+	list := append(slices.Clone(got.GetOkResponse().GetHeaders()), got.GetDeniedResponse().GetHeaders()...)
+	set := map[string]bool{}
+	for _, h := range list {
+		name := h.GetHeader().GetKey()
+		if set[name] {
+			t.Fatalf("%s is set twice", name)
+		}
+		set[name] = true
+		if strings.ContainsFunc(name+h.GetHeader().GetValue(), func(c rune) bool { return c < ' ' || c > '~' }) {
+			t.Fatalf("%s: %q", name, h.GetHeader().GetValue())
+		}
+		if len(h.GetHeader().GetRawValue()) > 0 {
+			t.Fatalf("%s: Envoy takes a raw value for an empty one", name)
+		}
+	}
+	for _, name := range got.GetOkResponse().GetHeadersToRemove() {
+		if set[name] {
+			t.Fatalf("%s is set and removed", name)
+		}
+		set[name] = true
+	}
+	if allowed {
+		for _, name := range factNames {
+			if !set[identityPrefix+name] {
+				t.Fatalf("%s is neither set nor removed", name)
+			}
+		}
+		return
+	}
+	if asked.Reason.Allows() {
+		unsafe := fmt.Sprint(got.GetDynamicMetadata())
+		if code := got.GetDeniedResponse().GetStatus().GetCode(); code != 503 || strings.Contains(unsafe, "key_id") {
+			t.Fatalf("an unsafe value is answered with %v, %s", code, unsafe)
+		}
+	}
+	if body := got.GetDeniedResponse().GetBody(); strings.ContainsFunc(body, func(c rune) bool { return c < ' ' || c > '~' }) {
+		t.Fatalf("the body is %q", body)
+	}
+}
+
+// TestUnsafeValues: a value that would split a header is an outage, not an
+// answer; and what is counted is what was answered.
+func TestUnsafeValues(t *testing.T) {
+	for b := range 256 {
+		text := "a" + string(rune(b)) + "b"
+		w := newWorld(t)
+		r := w.keys["key_full"]
+		delete(w.keys, r.ID)
+		r.ID = text
+		w.keys[text] = r
+		got := w.check(t, get("/things", bearer("key_full")))
+		if b >= ' ' && b <= '~' {
+			if !got.allowed || got.headers["x-latchkey-key-id"] != text {
+				t.Errorf("%q: %s, %v", text, got.reason, got.headers)
+			}
+			continue
+		}
+		if got.allowed || got.status != 503 || got.reason != "UNDECIDED" || got.metadata["key_id"] != nil {
+			t.Errorf("%q: %s, status %d", text, got.reason, got.status)
+		}
+	}
+}
+
+// TestRepliesOfThePolicy are told of what the policy knows, and of nothing else.
+func TestRepliesOfThePolicy(t *testing.T) {
+	w := newWorld(t, compile(t, repliesPolicy))
+	p := w.policies.Get("replies")
+	v := Verdict{Reason: policy.ScopeMissing, Place: policy.Place{Policy: p, Environment: "live"}, Key: &key.Record{Environment: "live"}}
+	got := readAnswer(t, respond(&v, newRequest(get("/x"))))
+	if want := "r1 live production SCOPE_MISSING SCOPE_MISSING"; got.headers["x-echo"] != want {
+		t.Errorf("x-echo is %q, want %q", got.headers["x-echo"], want)
+	}
+	if want := `{"id":"r1","key":"live","request":"production","message":"` + policy.ScopeMissing.Message() + `"}`; got.body != want {
+		t.Errorf("the body is %s, want %s", got.body, want)
+	}
+	v.Key.Environment, v.Place.Environment = "a\r\nb", `"`
+	got = readAnswer(t, respond(&v, newRequest(get("/x"))))
+	if want := "r1   SCOPE_MISSING SCOPE_MISSING"; got.headers["x-echo"] != want {
+		t.Errorf("x-echo is %q, want %q", got.headers["x-echo"], want)
+	}
+	// A 401 that a policy spells otherwise is no challenge.
+	got = w.check(t, get("/x", "host: replies.example"))
+	if _, challenged := got.headers["www-authenticate"]; got.reason != "KEY_MISSING" || got.status != 404 || challenged || got.code != codes.Unauthenticated {
+		t.Errorf("%s: status %d, %v", got.reason, got.status, got.headers)
+	}
+}
+
+// TestConsistent: what Envoy would take for an allow, or for an error that
+// failure_mode_allow turns into one, never leaves.
+func TestConsistent(t *testing.T) {
+	ok := &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{}}
+	denied := func(code typev3.StatusCode) *authv3.CheckResponse_DeniedResponse {
+		return &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{Status: &typev3.HttpStatus{Code: code}}}
+	}
+	is := func(c codes.Code) *status.Status { return &status.Status{Code: int32(c)} }
+	for name, c := range map[string]struct {
+		response *authv3.CheckResponse
+		want     bool
+	}{
+		"an allow":              {&authv3.CheckResponse{Status: is(codes.OK), HttpResponse: ok}, true},
+		"a refusal":             {&authv3.CheckResponse{Status: is(codes.PermissionDenied), HttpResponse: denied(403)}, true},
+		"an outage":             {&authv3.CheckResponse{Status: is(codes.Unavailable), HttpResponse: denied(503)}, true},
+		"nothing":               {nil, false},
+		"empty":                 {&authv3.CheckResponse{}, false},
+		"ok without a status":   {&authv3.CheckResponse{HttpResponse: ok}, false},
+		"denied, no status":     {&authv3.CheckResponse{HttpResponse: denied(403)}, false},
+		"OK and denied":         {&authv3.CheckResponse{Status: is(codes.OK), HttpResponse: denied(403)}, false},
+		"OK and nothing":        {&authv3.CheckResponse{Status: is(codes.OK)}, false},
+		"OK, an empty allow":    {&authv3.CheckResponse{Status: is(codes.OK), HttpResponse: &authv3.CheckResponse_OkResponse{}}, false},
+		"OK and an error":       {&authv3.CheckResponse{Status: is(codes.OK), HttpResponse: &authv3.CheckResponse_ErrorResponse{}}, false},
+		"refused and nothing":   {&authv3.CheckResponse{Status: is(codes.PermissionDenied)}, false},
+		"refused and ok":        {&authv3.CheckResponse{Status: is(codes.PermissionDenied), HttpResponse: ok}, false},
+		"refused as an error":   {&authv3.CheckResponse{Status: is(codes.PermissionDenied), HttpResponse: &authv3.CheckResponse_ErrorResponse{ErrorResponse: denied(503).DeniedResponse}}, false},
+		"refused, empty":        {&authv3.CheckResponse{Status: is(codes.PermissionDenied), HttpResponse: &authv3.CheckResponse_DeniedResponse{}}, false},
+		"refused, no HTTP code": {&authv3.CheckResponse{Status: is(codes.PermissionDenied), HttpResponse: denied(0)}, false},
+		"refused with a 200":    {&authv3.CheckResponse{Status: is(codes.PermissionDenied), HttpResponse: denied(200)}, false},
+		"refused with a 302":    {&authv3.CheckResponse{Status: is(codes.PermissionDenied), HttpResponse: denied(302)}, false},
+	} {
+		if got := consistent(c.response); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
