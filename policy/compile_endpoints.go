@@ -133,7 +133,7 @@ const replyDefault = "default"
 // status's over the default one over RFC 9457.
 func (c *compiler) replies() {
 	place := c.root.in("replies")
-	byName := map[string]*policyv1.Reply{}
+	byName, noted := map[string]*policyv1.Reply{}, map[string]bool{}
 	known := []string{replyDefault, "401", "403", "503"}
 	for _, r := range Reasons() {
 		if !r.Allows() {
@@ -151,8 +151,20 @@ func (c *compiler) replies() {
 			}
 			byName[name] = doc
 		}
+		seen := map[string]bool{}
 		for _, header := range sortedKeys(doc.GetHeaders()) {
-			c.replyHeader(here.in("headers", header), header, doc.GetHeaders()[header])
+			there := here.in("headers", header)
+			c.replyHeader(there, header, doc.GetHeaders()[header])
+			if seen[strings.ToLower(header)] {
+				there.note("say it once", "the header %s is set twice", strings.ToLower(header))
+			}
+			seen[strings.ToLower(header)] = true
+		}
+		// By itself, so that a mistake is told once and where it stands, and
+		// not for each reason that inherits it.
+		if _, err := buildReply(Undecided, replySpec{}.over(doc)); err != nil {
+			here.note("", "%v", err)
+			noted[err.Error()] = true
 		}
 	}
 	for _, r := range append(Reasons(), Undecided) {
@@ -171,7 +183,10 @@ func (c *compiler) replies() {
 		}
 		reply, err := buildReply(r, spec)
 		if err != nil {
-			where.note("", "the reply to %s: %v", r, err)
+			if !noted[err.Error()] {
+				where.note("", "the reply to %s: %v", r, err)
+				noted[err.Error()] = true
+			}
 			continue
 		}
 		c.p.replies[r] = reply

@@ -31,9 +31,9 @@ type replyHeader struct {
 	value []piece
 }
 
-// Facts are what placeholders stand for. All of them are made of characters
-// that are safe in a header and in JSON: names of the policy and an id that
-// was checked.
+// Facts are what placeholders stand for: names of the policy and an id that
+// was checked. All of them are printable ASCII, which is safe in a header; a
+// body escapes them.
 type Facts struct {
 	RequestID          string
 	KeyEnvironment     string
@@ -60,8 +60,10 @@ var factNames = map[string]fact{
 	"request.environment": requestEnvironment,
 }
 
-// Body returns the body of the reply.
-func (r *Reply) Body(f Facts) string { return render(r.body, f) }
+// Body returns the body of the reply, which is JSON.
+func (r *Reply) Body(f Facts) string {
+	return render(r.body, Facts{escapeJSON(f.RequestID), escapeJSON(f.KeyEnvironment), escapeJSON(f.RequestEnvironment)})
+}
 
 // Headers returns the headers that the policy adds to the reply.
 func (r *Reply) Headers(f Facts) []Header {
@@ -166,6 +168,9 @@ func buildReply(r Reason, s replySpec) (*Reply, error) {
 		t := templater{words: words}
 		t.text(s.headers[name], func(s string) string { return s })
 		reply.headers = append(reply.headers, replyHeader{name, t.done()})
+		if t.err == nil {
+			t.err = headerText(name, t.done())
+		}
 		if t.err != nil {
 			return nil, t.err
 		}
@@ -175,6 +180,19 @@ func buildReply(r Reason, s replySpec) (*Reply, error) {
 	}
 	reply.headers = slices.DeleteFunc(reply.headers, func(h replyHeader) bool { return h.name == "content-type" })
 	return reply, t.err
+}
+
+// headerText fails where a message or code that the header's value took in
+// can't stand in a header: beyond ASCII, or a line break.
+func headerText(name string, value []piece) error {
+	for _, p := range value {
+		for i := range len(p.text) {
+			if p.text[i] < ' ' || p.text[i] > '~' {
+				return fmt.Errorf("the header %s takes in %q, and a header holds printable ASCII only", name, p.text)
+			}
+		}
+	}
+	return nil
 }
 
 // problem is the body of RFC 9457: a code only where it tells the client

@@ -69,16 +69,18 @@ func (t *templater) json(v *policyv1.JsonValue) {
 // that is not made of lower-case letters, dots and _ are ordinary text.
 func (t *templater) text(s string, escape func(string) string) {
 	for s != "" {
-		open := strings.IndexByte(s, '{')
-		if open < 0 {
-			break
-		}
-		end := strings.IndexByte(s[open:], '}')
+		end := strings.IndexByte(s, '}')
 		if end < 0 {
 			break
 		}
+		open := strings.LastIndexByte(s[:end], '{') // the innermost: a placeholder may stand within braces
+		if open < 0 {
+			t.buf.WriteString(escape(s[:end+1]))
+			s = s[end+1:]
+			continue
+		}
 		t.buf.WriteString(escape(s[:open]))
-		name := s[open+1 : open+end]
+		name := s[open+1 : end]
 		word, isWord := t.words[name]
 		switch {
 		case isWord:
@@ -95,14 +97,18 @@ func (t *templater) text(s string, escape func(string) string) {
 		case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_.") == "" && name != "":
 			t.err = fmt.Errorf("{%s} is not a placeholder: there are {code}, {message}, {reason}, {request_id}, {key.environment} and {request.environment}", name)
 		default:
-			t.buf.WriteString(escape(s[open : open+end+1]))
+			t.buf.WriteString(escape(s[open : end+1]))
 		}
-		s = s[open+end+1:]
+		s = s[end+1:]
 	}
 	t.buf.WriteString(escape(s))
 }
 
+// escapeJSON returns text as it stands between the quotes of a JSON string.
 func escapeJSON(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return s
+	}
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
