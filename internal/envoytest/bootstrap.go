@@ -53,6 +53,7 @@ type view struct {
 	AuthzHardened  bool
 	CheckTimeout   time.Duration
 	HealthInterval time.Duration
+	CloseDelay     time.Duration
 	Upstreams      []upstreamView
 	GRPC           bool
 }
@@ -114,6 +115,7 @@ func newView(cfg Config) view {
 		AuthzSocket:    cfg.AuthzSocket,
 		CheckTimeout:   cfg.CheckTimeout,
 		HealthInterval: cfg.HealthInterval,
+		CloseDelay:     cfg.CloseDelay,
 		GRPC:           cfg.GRPCUpstream != "",
 		Upstreams:      []upstreamView{newUpstreamView(clusterUpstream, cfg.Upstream, false)},
 	}

@@ -68,6 +68,9 @@ type Config struct {
 	PolicyHeaders []string
 	// CheckTimeout bounds one check; 200 ms by default. Busy machines want more.
 	CheckTimeout time.Duration
+	// CloseDelay is how long Envoy waits for a client to go before it closes a connection
+	// whose request it refused by itself. Zero means its default, a second.
+	CloseDelay time.Duration
 	// HealthInterval is the time between two health checks of the authorization
 	// server by Hardened listeners; one second by default.
 	HealthInterval time.Duration
@@ -163,8 +166,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.HealthInterval == 0 {
 		c.HealthInterval = time.Second
 	}
-	if c.CheckTimeout < 0 || c.HealthInterval < 0 {
-		bad("Config.CheckTimeout and HealthInterval must not be negative")
+	if c.CheckTimeout < 0 || c.HealthInterval < 0 || c.CloseDelay < 0 {
+		bad("Config.CheckTimeout, HealthInterval and CloseDelay must not be negative")
 	}
 	if c.AccessLog == "" {
 		c.AccessLog = "/dev/stdout"

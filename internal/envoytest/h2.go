@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,8 @@ const (
 //
 // A stream or connection that the server ends is no error but an Ending; an error means
 // that the connection could not be made, time ran out (15 s unless ctx says), or the
-// server broke the protocol.
+// server broke the protocol. An extended CONNECT that succeeds is answered by its
+// response header: what would follow is the tunnel, which is closed.
 func H2(ctx context.Context, addr string, fields []Field, body []byte) (Response, error) {
 	if len(body) > h2Window {
 		return Response{}, fmt.Errorf("envoytest: the body is %d bytes and H2 sends %d at most: use H1", len(body), h2Window)
@@ -45,7 +47,7 @@ func H2(ctx context.Context, addr string, fields []Field, body []byte) (Response
 	}
 	// As with H1, the server may answer and close before it has read everything.
 	_, _ = conn.Write(request)
-	resp, err := h2Response(conn)
+	resp, err := h2Response(conn, tunnels(fields))
 	if err == nil || resp.Ending == Reset || resp.Ending == GoAway {
 		return resp, nil
 	}
@@ -91,9 +93,15 @@ func h2Request(fields []Field, body []byte) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// h2Response reads frames until stream 1 or the connection ends. With an error comes
-// what was read before it.
-func h2Response(conn net.Conn) (Response, error) {
+// tunnels reports whether the request opens a tunnel (RFC 8441), which a success leaves
+// open.
+func tunnels(fields []Field) bool {
+	return slices.ContainsFunc(fields, func(f Field) bool { return f.Name == ":protocol" })
+}
+
+// h2Response reads frames until stream 1 or the connection ends, or a tunnel is open.
+// With an error comes what was read before it.
+func h2Response(conn net.Conn, tunnel bool) (Response, error) {
 	fr := http2.NewFramer(conn, conn)
 	fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	var resp Response
@@ -126,7 +134,7 @@ func h2Response(conn net.Conn) (Response, error) {
 			}
 		case *http2.MetaHeadersFrame:
 			resp.takeHeaders(f)
-			if f.StreamEnded() {
+			if f.StreamEnded() || tunnel && resp.Status/100 == 2 {
 				return resp, nil
 			}
 		case *http2.DataFrame:
