@@ -261,4 +261,3 @@ func expect(t testing.TB, err error, kind error, words ...string) {
 		}
 	}
 }
-

@@ -32,7 +32,7 @@ type Options struct {
 	Hosts []string
 	// Extra are handlers for further services on the same listener and
 	// behind the same guard, by path, or by its beginning where that ends in
-	// a slash. Make them with HandlerOptions.
+	// a slash. Make them with HandlerOptions; they are read by Handler.
 	Extra map[string]http.Handler
 }
 
