@@ -156,7 +156,7 @@ func TestATokenIsPresentedWhereThePolicyLooks(t *testing.T) {
 	w := newWorld(t, p)
 	w.keys["key_full"].Policy, w.keys["key_full"].Environment = "captured", ""
 	token := key.NewToken("sk_live_" + filler[2:])
-	w.keys["key_full"].Secrets[0].Digest = token.Digest()
+	setToken(w.keys["key_full"], token.Reveal())
 	w.keys["key_full"].Scopes = []string{"chat"}
 	w.keys["key_full"].Creator = ""
 	q := Question{Method: "GET", Host: "key.example", Path: "/v1/chat", Token: token}

@@ -167,7 +167,7 @@ func TestNothingOfAClient(t *testing.T) {
 		token := prefix + string(secret)
 		planted = append(planted, string(secret))
 		if i%3 == 0 { // every third one is somebody's
-			w.keys["key_full"].Secrets[0] = key.Secret{Digest: key.NewToken(token).Digest()}
+			setToken(w.keys["key_full"], token)
 		}
 		method, target, host := "GET", "/things", "api.acme.example"
 		headers := []string{"authorization: Bearer " + token}

@@ -139,3 +139,6 @@ func (w *world) acme() *policy.Policy { return w.policies.Get("acme") }
 
 // bearer is the header that presents a key of the fixture.
 func bearer(id string) string { return "authorization: Bearer " + tokens[id] }
+
+// setToken gives a key another token in place of its own.
+func setToken(r *key.Record, token string) { r.Secrets[0].Digest = key.NewToken(token).Digest() }
