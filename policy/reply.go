@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -158,7 +159,7 @@ func buildReply(r Reason, s replySpec) (*Reply, error) {
 	}
 	body := s.body
 	if body == nil {
-		body = problem(r, reply.Status)
+		body = problem(reply.Status)
 		reply.ContentType = problemJSON
 	}
 	t := templater{words: words}
@@ -197,14 +198,13 @@ func headerText(name string, value []piece) error {
 
 // problem is the body of RFC 9457: a code only where it tells the client
 // what it may know.
-func problem(r Reason, status int) *policyv1.JsonValue {
+func problem(status int) *policyv1.JsonValue {
 	text := func(s string) *policyv1.JsonValue {
 		return &policyv1.JsonValue{Value: &policyv1.JsonValue_Text{Text: s}}
 	}
-	titles := map[int]string{401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
 	members := []*policyv1.JsonMember{
 		{Name: "type", Value: text("about:blank")},
-		{Name: "title", Value: text(titles[r.Status()])},
+		{Name: "title", Value: text(http.StatusText(status))},
 		{Name: "status", Value: &policyv1.JsonValue{Value: &policyv1.JsonValue_Literal{Literal: fmt.Sprint(status)}}},
 		{Name: "detail", Value: text("{message}")},
 		{Name: "code", Value: text("{code}")},
