@@ -105,6 +105,7 @@ func runDemo(ctx context.Context, out io.Writer, once bool) (err error) {
 	if err := d.show(ctx); err != nil || once {
 		return err
 	}
+	d.say("\nServing until Ctrl-C. All of it lies in %s.\n", d.dir)
 	select {
 	case <-ctx.Done():
 		return nil

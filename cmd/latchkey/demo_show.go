@@ -92,7 +92,6 @@ func (d *demo) show(ctx context.Context) error {
 		return err
 	}
 	d.say("\nWhy? Ask for any request, with a key's id or its token:\n  latchkey explain --key %s GET https://%s/v1/agents\n", secret.GetId(), kodeyHost)
-	d.say("\nServing until Ctrl-C. All of it lies in %s.\n", d.dir)
 	return nil
 }
 

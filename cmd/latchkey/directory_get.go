@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,15 +55,31 @@ func newDirectoryGet() *cobra.Command {
 	return cmd
 }
 
-// printDirectory leaves out what a file may not have: revisions.
+// printDirectory leaves out what a file may not have: revisions, and what is
+// empty.
 func printDirectory(cmd *cobra.Command, d *directoryv1.Directory) error {
+	document := struct {
+		Tenants    []json.RawMessage `json:"tenants"`
+		Principals []json.RawMessage `json:"principals"`
+	}{[]json.RawMessage{}, []json.RawMessage{}}
+	form := protojson.MarshalOptions{UseProtoNames: true}
 	for _, t := range d.GetTenants() {
 		t.Revision = 0
+		text, err := form.Marshal(t)
+		if err != nil {
+			return err
+		}
+		document.Tenants = append(document.Tenants, text)
 	}
 	for _, p := range d.GetPrincipals() {
 		p.Revision = 0
+		text, err := form.Marshal(p)
+		if err != nil {
+			return err
+		}
+		document.Principals = append(document.Principals, text)
 	}
-	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(d)
+	text, err := json.Marshal(document)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func tryActions(ctx context.Context, t *policytable.Table, actions []policytable
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	compiler := &admin.Compiler{}
-	db, err := storage.Open(filepath.Join(dir, "data"), storage.Options{Compile: compiler.Compile})
+	db, err := storage.Open(filepath.Join(dir, "data"), storageOptions(compiler))
 	if err != nil {
 		return nil, err
 	}

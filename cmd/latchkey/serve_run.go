@@ -23,7 +23,7 @@ import (
 func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err error) {
 	// The folder is made by the store: it knows which rights are too many.
 	compiler := &admin.Compiler{}
-	db, err := storage.Open(config.data, storage.Options{Compile: compiler.Compile})
+	db, err := storage.Open(config.data, storageOptions(compiler))
 	if err != nil {
 		return fmt.Errorf("opening the store in %s: %w", config.data, err)
 	}
@@ -49,6 +49,8 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	log.Info("stopped")
 	return err
 }
+
+func storageOptions(c *admin.Compiler) storage.Options { return storage.Options{Compile: c.Compile} }
 
 // process is a running `latchkey serve`.
 type process struct {

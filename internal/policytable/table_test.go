@@ -89,7 +89,9 @@ func TestHostOfAnEnvironment(t *testing.T) {
 }
 
 func TestMistakesOfTables(t *testing.T) {
-	row := func(text string) string { return "keys: {admin: {type: secret}, a: {type: secret}}\nrows:\n  - " + text + "\n" }
+	row := func(text string) string {
+		return "keys: {admin: {type: secret}, a: {type: secret}}\nrows:\n  - " + text + "\n"
+	}
 	for name, test := range map[string]struct{ table, want string }{
 		"unknown key":    {row("{rule: r, keys: [admn], requests: [GET /], expect: ALLOWED}"), `did you mean "admin"?`},
 		"no request":     {row("{rule: r, keys: [a], requests: [/x], expect: ALLOWED}"), "it is no request"},

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/latchkey/latchkey/internal/envoytest"
+)
+
+// patience is how long a script waits for something to become true.
+const patience = 15 * time.Second
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"latchkey": main})
+}
+
+// The scripts are commands as a user could type them, against real processes.
+func TestScripts(t *testing.T) {
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	envoy, noEnvoy := envoytest.Find()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("EXAMPLES", examples)
+			e.Setenv("LATCHKEY_ENVOY", envoy)
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "envoy" {
+				return false, fmt.Errorf("unknown condition %s", cond)
+			}
+			// One that is asked for and isn't there is no reason to skip.
+			if noEnvoy != nil && os.Getenv("LATCHKEY_ENVOY") != "" {
+				return false, noEnvoy
+			}
+			return noEnvoy == nil, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":      cmdExits,
+			"eventually": cmdEventually,
+			"field":      cmdField,
+			"json":       cmdJSON,
+			"signal":     cmdSignal,
+			"mode":       cmdMode,
+			"check":      cmdCheck,
+			"nowhere":    cmdNowhere,
+		},
+	})
+}
+
+// exits CODE command...: the command ends with this exit code.
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE command...")
+	}
+	code := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// eventually REGEXP command...: the command comes to print this on stdout.
+// With a command alone, it comes to succeed.
+func cmdEventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually REGEXP command...")
+	}
+	want := regexp.MustCompile("(?s)" + args[0])
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for {
+		if out, err := quietly(ts, args[1:]); err == nil && want.Match(out) {
+			// Once more, for what the script asks of the output.
+			if err := ts.Exec(args[1], args[2:]...); err == nil && want.MatchString(ts.ReadFile("stdout")) {
+				return
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			err := ts.Exec(args[1], args[2:]...)
+			ts.Fatalf("in %s this never printed %q and succeeded: %v (%v)", patience, args[0], args[1:], err)
+		}
+	}
+}
+
+// quietly runs a command without a line in the test's log.
+func quietly(ts *testscript.TestScript, args []string) ([]byte, error) {
+	path := filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], args[0])
+	cmd := exec.Command(path, args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LATCHKEY_ADMIN"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	return cmd.Output()
+}
+
+// lookup follows a path of members and indexes, such as 0.id, in the JSON of
+// the last stdout.
+func lookup(ts *testscript.TestScript, path string) any {
+	var value any
+	if err := json.Unmarshal([]byte(ts.ReadFile("stdout")), &value); err != nil {
+		ts.Fatalf("stdout is no JSON document: %v", err)
+	}
+	if path == "." {
+		return value
+	}
+	for _, step := range strings.Split(path, ".") {
+		switch v := value.(type) {
+		case map[string]any:
+			value = v[step]
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i >= len(v) {
+				return nil
+			}
+			value = v[i]
+		default:
+			return nil
+		}
+	}
+	return value
+}
+
+// field VARIABLE PATH: a field of the JSON on stdout becomes a variable.
+func cmdField(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: field VARIABLE PATH")
+	}
+	value, ok := lookup(ts, args[1]).(string)
+	if !ok || value == "" {
+		ts.Fatalf("stdout has no text at %s", args[1])
+	}
+	ts.Setenv(args[0], value)
+}
+
+// json PATH VALUE: the JSON on stdout has this there. `json PATH #N` is the
+// length of a list; `! json PATH` says that there is nothing.
+func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 1 || neg != (len(args) == 1) {
+		ts.Fatalf("usage: json PATH VALUE, or ! json PATH")
+	}
+	value := lookup(ts, args[0])
+	if neg {
+		if value != nil {
+			ts.Fatalf("%s is %v, want nothing there", args[0], value)
+		}
+		return
+	}
+	got := fmt.Sprint(value)
+	if list, ok := value.([]any); ok && strings.HasPrefix(args[1], "#") {
+		got = fmt.Sprintf("#%d", len(list))
+	}
+	if got != args[1] {
+		ts.Fatalf("%s is %s, want %s", args[0], got, args[1])
+	}
+}
+
+// signal NAME N: the N-th background process, from 0, gets a signal.
+func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL, "INT": syscall.SIGINT}
+	if neg || len(args) != 2 || signals[args[0]] == 0 {
+		ts.Fatalf("usage: signal TERM|HUP|KILL|INT N")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(ts.BackgroundCmds()[n].Process.Signal(signals[args[0]]))
+}
+
+// mode MODE FILE: the file has this mode, as ls prints it.
+func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode MODE FILE")
+	}
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if info.Mode().String() != args[0] {
+		ts.Fatalf("%s has mode %s, want %s", args[1], info.Mode(), args[0])
+	}
+}
+
+// check STATUS SOCKET METHOD HOST PATH TOKEN: asked as Envoy asks, over gRPC,
+// the process answers with this status.
+func cmdCheck(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 6 {
+		ts.Fatalf("usage: check STATUS SOCKET METHOD HOST PATH TOKEN")
+	}
+	conn, err := grpc.NewClient("unix://"+ts.MkAbs(args[1]), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	ts.Check(err)
+	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	answer, err := authv3.NewAuthorizationClient(conn).Check(ctx, &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+		Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
+			Method: args[2], Host: args[3], Path: args[4],
+			HeaderMap: &corev3.HeaderMap{Headers: []*corev3.HeaderValue{
+				{Key: ":path", RawValue: []byte(args[4])},
+				{Key: "authorization", RawValue: []byte("Bearer " + args[5])},
+			}},
+		}},
+	}})
+	ts.Check(err)
+	got := 200
+	if answer.GetOkResponse() == nil {
+		got = int(answer.GetDeniedResponse().GetStatus().GetCode())
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("answered %d, want %s", got, args[0])
+	}
+}
+
+// nowhere TEXT PATH...: no file at or below the paths holds the text. The last
+// outputs are the files stdout and stderr.
+func cmdNowhere(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || args[0] == "" {
+		ts.Fatalf("usage: nowhere TEXT PATH...")
+	}
+	for _, path := range args[1:] {
+		if path == "stdout" || path == "stderr" {
+			if strings.Contains(ts.ReadFile(path), args[0]) {
+				ts.Fatalf("%s holds the text", path)
+			}
+			continue
+		}
+		ts.Check(filepath.WalkDir(ts.MkAbs(path), func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			content, err := os.ReadFile(name)
+			if err == nil && bytes.Contains(content, []byte(args[0])) {
+				err = fmt.Errorf("%s holds the text", name)
+			}
+			return err
+		}))
+	}
+}
