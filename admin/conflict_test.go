@@ -140,6 +140,14 @@ func TestOvertaken(t *testing.T) {
 	if err != nil || out.GetUnchanged() != 1 || len(out.GetAdded()) != 0 {
 		t.Errorf("%v: %v", err, out)
 	}
+	other.meddle = once(func() {
+		if _, err := b.removePolicy(t.Context(), operator, &adminv1.RemovePolicyRequest{Name: "desk"}); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err = s.applyDirectory(t.Context(), operator, &adminv1.ApplyDirectoryRequest{Directory: directoryOf(t, `{"tenants":[{"id":"project:new","parent":"org:new"}]}`)})
+	expect(t, err, ErrInvalid, "no policy declares tenants of the kind")
+	b.apply(desk)
 	other.meddle = once(func() { b.make(operator, publicKey) })
 	_, err = s.removePolicy(t.Context(), operator, &adminv1.RemovePolicyRequest{Name: "desk"})
 	expect(t, err, ErrUnfit, "1 live key would be stranded")

@@ -35,7 +35,7 @@ func (s *Server) getKey(_ context.Context, caller Caller, r *adminv1.GetKeyReque
 	}
 	// The token of a key that was changed meanwhile is not that of this one.
 	if !kept || token.Digest() != found.Current().Digest {
-		return nil, unfit("the token of %s was not kept, because the key is revoked, was imported by digest or was made before its type's keys were public: rotate or replace it", found.ID)
+		return nil, unfit("the token of %s was not kept, because the key is revoked, was imported by digest or was made before its type's keys were public, or has just been rotated: ask again, or rotate it", found.ID)
 	}
 	s.log.Info("a token was shown again", "key", found.ID, "policy", found.Policy, "operator", caller.Operator, "acting", caller.Acting)
 	response.Key.Token = token.Reveal()
