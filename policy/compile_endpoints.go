@@ -176,7 +176,8 @@ func (c *compiler) replies() {
 		for _, name := range []string{replyDefault, strconv.Itoa(r.Status()), r.String()} {
 			if doc := byName[name]; doc != nil {
 				spec, where = spec.over(doc), place.in(doc.GetName())
-				if s := int(doc.GetStatus()); s != 0 && (s/100 != r.Status()/100 || s > 599) {
+				if s := int(doc.GetStatus()); s != 0 && s/100 != r.Status()/100 && !noted["status of "+doc.GetName()] {
+					noted["status of "+doc.GetName()] = true
 					where.in("status").note("stay in the reason's class: 4xx for a refusal, 503 and its like for an outage", "%s can't be answered with %d", r, s)
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -108,7 +109,7 @@ func (c *compiler) owner(here at, t *KeyType, doc *policyv1.KeyType) {
 			there.note("write {children: true}", "a tenant's key reaches further tenants as children of its own")
 		}
 		if kind.Parent != t.Owner {
-			there.note("", "tenants of the kind %q are not children of the kind %q, which owns keys of this type", kind.Name, t.Owner)
+			there.note("name a kind whose parent is "+t.Owner, "tenants of the kind %q are not children of the kind %q, which owns keys of this type", kind.Name, t.Owner)
 		}
 		if t.childKind == nil {
 			t.childKind = map[string]bool{}
@@ -236,9 +237,9 @@ func parseFormat(text, environment string) (f key.Format, inText bool, err error
 		if open >= 0 {
 			literal = rest[:open]
 		}
-		for i := range len(literal) {
-			if !key.URLSafe.Holds(literal[i]) {
-				return f, inText, fmt.Errorf("%q can't stand in a token, which is made of A-Z a-z 0-9 _ -", string(literal[i]))
+		for _, c := range literal {
+			if c >= utf8.RuneSelf || !key.URLSafe.Holds(byte(c)) {
+				return f, inText, fmt.Errorf("%q can't stand in a token, which is made of A-Z a-z 0-9 _ -", string(c))
 			}
 		}
 		if secret && literal != "" {

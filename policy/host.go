@@ -154,8 +154,8 @@ func validHost(host string) error {
 	case strings.Contains(name, "*"):
 		return fmt.Errorf("`*.` stands at the start, for one or more labels, and nowhere else")
 	}
-	for i := range len(name) {
-		if c := name[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("/@,?#", c) >= 0 {
+	for _, c := range name {
+		if c <= ' ' || c >= 0x7f || strings.ContainsRune("/@,?#", c) {
 			return fmt.Errorf("%q can't stand in a host", string(c))
 		}
 	}

@@ -169,7 +169,7 @@ func buildReply(r Reason, s replySpec) (*Reply, error) {
 		t := templater{words: words}
 		t.text(s.headers[name], func(s string) string { return s })
 		reply.headers = append(reply.headers, replyHeader{name, t.done()})
-		if t.err == nil {
+		if t.err == nil && printable(s.headers[name]) { // else that is the mistake
 			t.err = headerText(name, t.done())
 		}
 		if t.err != nil {
@@ -187,13 +187,15 @@ func buildReply(r Reason, s replySpec) (*Reply, error) {
 // can't stand in a header: beyond ASCII, or a line break.
 func headerText(name string, value []piece) error {
 	for _, p := range value {
-		for i := range len(p.text) {
-			if p.text[i] < ' ' || p.text[i] > '~' {
-				return fmt.Errorf("the header %s takes in %q, and a header holds printable ASCII only", name, p.text)
-			}
+		if !printable(p.text) {
+			return fmt.Errorf("the header %s takes in %q, and a header holds printable ASCII only", name, p.text)
 		}
 	}
 	return nil
+}
+
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // problem is the body of RFC 9457: a code only where it tells the client

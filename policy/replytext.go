@@ -38,7 +38,7 @@ func (t *templater) json(v *policyv1.JsonValue) {
 		t.buf.WriteByte('"')
 	case *policyv1.JsonValue_Literal:
 		if !json.Valid([]byte(v.Literal)) {
-			t.err = fmt.Errorf("%q is not a JSON value", v.Literal)
+			t.err = fmt.Errorf("%q is not a JSON value: write a number, true, false, null, or text in quotes", v.Literal)
 		}
 		t.buf.WriteString(v.Literal)
 	case *policyv1.JsonValue_Object:
@@ -95,7 +95,11 @@ func (t *templater) text(s string, escape func(string) string) {
 			t.flush()
 			t.pieces = append(t.pieces, piece{fact: factNames[name]})
 		case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_.") == "" && name != "":
-			t.err = fmt.Errorf("{%s} is not a placeholder: there are {code}, {message}, {reason}, {request_id}, {key.environment} and {request.environment}", name)
+			words := ""
+			if t.words != nil {
+				words = "{code}, {message}, {reason}, "
+			}
+			t.err = fmt.Errorf("{%s} is not a placeholder here: there are %s{request_id}, {key.environment} and {request.environment}", name, words)
 		default:
 			t.buf.WriteString(escape(s[open : end+1]))
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // template is a parsed route: `METHOD[,METHOD] /path/{param}/*/**`.
@@ -104,8 +105,8 @@ func parseSegment(part string, last bool) (segment, error) {
 		}
 		return segment{any: true, param: name}, nil
 	}
-	for i := range len(part) {
-		if c := part[i]; c == '*' || c != '!' && !pathByte(c) {
+	for _, c := range part {
+		if c == '*' || c != '!' && (c >= utf8.RuneSelf || !pathByte(byte(c))) {
 			return segment{}, fmt.Errorf("%q can't stand in a segment: a segment is literal text, {name}, * or **", string(c))
 		}
 	}
