@@ -1,109 +1,136 @@
-package serve
+package admin
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
-	"os"
-	"path/filepath"
-	"time"
+	"regexp"
+
+	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/storage"
 )
 
-// Listener is an open listener with the address that it was asked for.
-type Listener struct {
-	net.Listener
-	address Address
-	file    fs.FileInfo // of the socket; nil for TCP
+// attempts is how often a write is tried that others keep overtaking.
+const attempts = 32
+
+// again tries a write until it meets no conflict.
+func again(ctx context.Context, write func() error) error {
+	var err error
+	for range attempts {
+		if err = write(); !errors.Is(err, key.ErrConflict) && !errors.Is(err, key.ErrDuplicate) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return fmt.Errorf("others kept changing the same: %w", err)
 }
 
-// Listen opens a listener. A Unix socket has the given mode from the moment it
-// can be seen, and takes the place of a socket that nobody answers at.
-func (a Address) Listen(mode fs.FileMode) (*Listener, error) {
-	if err := a.check(); err != nil {
-		return nil, err
-	}
-	if !a.IsUnix() {
-		l, err := net.Listen(a.network, a.target)
+// transition is what an operation makes of a key: the key itself where nothing
+// changes.
+type transition struct {
+	next   *key.Record
+	token  *key.Token // the new one, where there is one
+	reveal bool       // whether the store keeps it
+}
+
+// change is one operation on one key.
+type change struct {
+	action string // as rules know it: rotate
+	id     string
+	note   string
+	dryRun bool
+	look   func(v *storage.View, l *lookup) // what the decision needs beside the key; may be nil
+	decide func(l *lookup, r *key.Record) (transition, error)
+}
+
+// changed is a key after an operation.
+type changed struct {
+	*lookup
+	transition
+}
+
+// change decides and commits until both were about the same key. Who may do it
+// is asked first of the key as it is, and then of the key as it would become.
+func (s *Server) change(ctx context.Context, caller Caller, c change) (*changed, error) {
+	s.world.RLock()
+	defer s.world.RUnlock()
+	var out *changed
+	err := again(ctx, func() error {
+		l, r, err := s.find(caller, c.id, c.look)
 		if err != nil {
-			return nil, fmt.Errorf("listening on %s: %w", a, err)
+			return err
 		}
-		return &Listener{l, Address{a.network, l.Addr().String()}, nil}, nil
-	}
-	if err := a.vacant(); err != nil {
-		return nil, err
-	}
-	l, err := listenUnix(a.target, mode)
-	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", a, err)
-	}
-	file, err := os.Lstat(a.target)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listening on %s: %w", a, err), l.Close())
-	}
-	return &Listener{l, a, file}, nil
-}
-
-// listenUnix binds the socket in a folder of its own and moves it to its path
-// once it has its mode: a socket is open to whom the umask lets in until then.
-func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
-	private, err := os.MkdirTemp(filepath.Dir(path), ".")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(private) }() // empty by then
-	bound := filepath.Join(private, "s")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: bound, Net: "unix"})
-	if err != nil {
-		if len(bound) > maxSocketPath {
-			return nil, fmt.Errorf("the path is too long by %d bytes: choose a shorter one", len(bound)-maxSocketPath)
+		if err := l.Permit(caller, c.action, r); err != nil {
+			return err
 		}
-		return nil, err
-	}
-	l.SetUnlinkOnClose(false) // it isn't at that path any more
-	if err := errors.Join(os.Chmod(bound, mode), os.Rename(bound, path)); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
-}
-
-// vacant returns an error unless the socket may be made: there is nothing at
-// its path, or a socket that a process which is gone left behind.
-func (a Address) vacant() error {
-	info, err := os.Lstat(a.target)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+		t, err := c.decide(l, r)
+		if err != nil {
+			return err
+		}
+		out = &changed{l, t}
+		if t.next == r {
+			return nil
+		}
+		if err := l.Permit(caller, c.action, t.next); err != nil {
+			return err
+		}
+		if c.dryRun {
+			out.token = nil
+			return nil
+		}
+		write := storage.Change{
+			Operator: caller.Operator, Acting: caller.Acting, Action: "keys." + c.action, Note: c.note,
+			Keys: []*key.Record{t.next},
+		}
+		if t.reveal {
+			write.Reveal = map[string]key.Token{t.next.ID: *t.token}
+		}
+		if out.at, err = s.ledger.Commit(ctx, write); err != nil {
+			return err
+		}
+		out.next = t.next.Clone()
+		out.next.Revision = out.at.Revision
 		return nil
-	case err != nil:
-		return fmt.Errorf("listening on %s: %w", a, err)
-	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("listening on %s: what is there is no socket: move it away or choose another path", a)
+	})
+	if err != nil {
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	conn, err := a.Dial(ctx)
-	if err == nil {
-		return errors.Join(fmt.Errorf("listening on %s: another process answers there: stop it or choose another path", a), conn.Close())
-	}
-	if !NobodyListens(err) {
-		return fmt.Errorf("listening on %s: cannot tell whether another process is there: %w", a, err)
-	}
-	return nil
+	return out, nil
 }
 
-// Address returns where it listens, with the port that the kernel chose.
-func (l *Listener) Address() Address { return l.address }
+// find looks up a key, and whoever has to do with it.
+func (s *Server) find(caller Caller, id string, more func(v *storage.View, l *lookup)) (*lookup, *key.Record, error) {
+	var r *key.Record
+	l, err := s.look(func(v *storage.View, l *lookup) {
+		l.book.principal(v, caller.Acting)
+		if r = v.Key(id); r != nil {
+			l.book.around(v, r)
+		}
+		if more != nil {
+			more(v, l)
+		}
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := l.acting(caller); err != nil {
+		return nil, nil, err
+	}
+	if r == nil {
+		return nil, nil, unknownKey(id)
+	}
+	return l, r, nil
+}
 
-// Close closes the listener and removes its socket, unless another process has
-// put its own there.
-func (l *Listener) Close() error {
-	err := l.Listener.Close()
-	if l.file == nil {
-		return err
+var keyID = regexp.MustCompile(`^key_[0-9a-f]{32}$`)
+
+// unknownKey says that no key has an id. What isn't an id is not repeated: it
+// may well be a token.
+func unknownKey(id string) error {
+	if keyID.MatchString(id) {
+		return absent("no key has the id %s: see `latchkey keys list`", id)
 	}
-	if now, statErr := os.Lstat(l.address.target); statErr == nil && os.SameFile(now, l.file) {
-		err = errors.Join(err, os.Remove(l.address.target))
-	}
-	return err
+	return absent("id: that is not the id of a key, which is key_ and 32 hex digits: see `latchkey keys list`")
 }
