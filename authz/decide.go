@@ -165,7 +165,7 @@ func (d *decision) inEnvironment() bool {
 		return false
 	}
 	p := d.Place.Policy
-	if len(p.Environments()) == 0 != (d.Key.Environment == "") {
+	if p.HasEnvironments() != (d.Key.Environment != "") {
 		return false // the policy gained or lost its environments since
 	}
 	if d.Key.Environment != "" && p.Environment(d.Key.Environment) == nil {

@@ -51,7 +51,7 @@ func (r *Request) headerName(header string) (name string, filled, ok bool) {
 	if times == 0 || times == 1 && value == "" {
 		return "", false, true
 	}
-	return value, true, times == 1 && !strings.Contains(value, ",")
+	return value, true, times == 1 // a comma is in no name
 }
 
 // queryName reads a tenant from a query parameter. Names are compared

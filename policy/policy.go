@@ -148,6 +148,9 @@ func (p *Policy) Hosts() []string {
 // Environment returns an environment of the policy, or nil.
 func (p *Policy) Environment(name string) *Environment { return p.environments[name] }
 
+// HasEnvironments reports whether keys of the policy belong to environments.
+func (p *Policy) HasEnvironments() bool { return len(p.environments) > 0 }
+
 // Environments returns the names of the environments, sorted.
 func (p *Policy) Environments() []string { return sortedKeys(p.environments) }
 
