@@ -200,3 +200,23 @@ func TestCompiler(t *testing.T) {
 		t.Error("a broken document compiles")
 	}
 }
+
+// Of a key that was imported by digest the form isn't known, so that every
+// form of its type must stay.
+func TestStrandUnknownForm(t *testing.T) {
+	b := start(t)
+	out, err := b.importKeys(t.Context(), operator, &adminv1.ImportKeysRequest{Keys: []*adminv1.ImportKey{
+		{Key: fields(t, chosenKey), TokenSha256: strings.Repeat("ab", 32), Creator: "user:owner"},
+	}})
+	if err != nil || out.GetMistakes() != nil || out.GetKeys()[0].GetPrefix() != "" {
+		t.Fatal(err, out)
+	}
+	for source, kind := range map[string]error{
+		strings.Replace(desk, "required: [name]\n", "required: [name]\n    description: other\n", 1): nil,
+		strings.Replace(desk, "    former_formats: [\"old_{secret:24}\"]\n", "", 1):                 ErrUnfit,
+		strings.Replace(desk, "old_{secret:24}", "older_{secret:24}", 1):                            ErrUnfit,
+	} {
+		_, err := b.applyPolicy(t.Context(), operator, &adminv1.ApplyPolicyRequest{Source: source, DryRun: true})
+		expect(t, err, kind)
+	}
+}
