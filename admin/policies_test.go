@@ -213,8 +213,8 @@ func TestStrandUnknownForm(t *testing.T) {
 	}
 	for source, kind := range map[string]error{
 		strings.Replace(desk, "required: [name]\n", "required: [name]\n    description: other\n", 1): nil,
-		strings.Replace(desk, "    former_formats: [\"old_{secret:24}\"]\n", "", 1):                 ErrUnfit,
-		strings.Replace(desk, "old_{secret:24}", "older_{secret:24}", 1):                            ErrUnfit,
+		strings.Replace(desk, "    former_formats: [\"old_{secret:24}\"]\n", "", 1):                  ErrUnfit,
+		strings.Replace(desk, "old_{secret:24}", "older_{secret:24}", 1):                             ErrUnfit,
 	} {
 		_, err := b.applyPolicy(t.Context(), operator, &adminv1.ApplyPolicyRequest{Source: source, DryRun: true})
 		expect(t, err, kind)
