@@ -10,7 +10,7 @@ export LATCHKEY_ENVOY := $(CURDIR)/.tools/bin/envoy
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 CONTAINER ?= docker
 
-.PHONY: test tools generate format lint unit race e2e fuzz bench demo build image clean
+.PHONY: test tools generate format lint unit race e2e fuzz mutate bench demo build image clean
 
 # In this order, so that what is cheap fails first. About ten minutes on two cores with empty caches.
 .NOTPARALLEL:
@@ -22,9 +22,9 @@ tools: .tools/installed
 	tools/install.sh
 	touch $@
 
-# The Go code beside the .proto files.
+# What is generated and checked in: Go beside the .proto files, the language's descriptor, its JSON Schema.
 generate: tools
-	buf generate
+	tools/generate.sh
 
 format: tools
 	gofumpt -w .
@@ -39,6 +39,7 @@ lint: tools
 	go build ./...
 	go vet ./...
 	staticcheck ./...
+	check-jsonschema --schemafile examples/policy.schema.json examples/*/policy.yaml
 
 # Unit tests and the stories of e2e/, with a real Envoy.
 unit: tools
@@ -55,6 +56,10 @@ e2e: tools
 # Every fuzz function for a few seconds; FUZZTIME=10m for a hunt.
 fuzz:
 	tools/fuzz.sh
+
+# Deliberate mistakes in the deciding code, each of which must turn a test red. Takes some minutes.
+mutate:
+	tools/mutate/mutate.py
 
 bench:
 	go test -run='^$$' -bench=. -benchmem ./...
