@@ -123,7 +123,11 @@ func TestTwoEntries(t *testing.T) {
 	if got := w.check(t, check); got.reason != "KEY_AMBIGUOUS" {
 		t.Errorf("two entries: %s", got.reason)
 	}
-	http.HeaderMap.Headers = http.HeaderMap.Headers[:2]
+	http.HeaderMap.Headers = []*corev3.HeaderValue{entry}
+	if got := w.check(t, check); got.reason != "ALLOWED" {
+		t.Errorf("one entry that isn't raw: %s", got.reason)
+	}
+	http.HeaderMap.Headers = nil
 	http.Headers = map[string]string{"authorization": "Bearer " + tokens["key_full"]}
 	if got := w.check(t, check); got.reason != "ALLOWED" {
 		t.Errorf("the map alone: %s", got.reason)

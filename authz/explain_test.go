@@ -135,7 +135,7 @@ func TestExplainAsCheck(t *testing.T) {
 	}
 	// Bytes that aren't UTF-8 are the query's business, and explained as that.
 	w := newWorld(t)
-	for _, query := range []string{"\xff", "\xff\xff", "é\xff\xfe", "�", "\xed\xa0\x80"} {
+	for _, query := range []string{"\xff", "\xff\xff", "é\xff\xfe", "�", "�\xff", "\xed\xa0\x80"} {
 		if e := Explain(w.view(), ask("GET", "/things?q="+query, "key_full"), noon); e.Verdict.Reason != policy.Allowed {
 			t.Errorf("%q: %s", query, e.Verdict.Reason)
 		}

@@ -63,8 +63,9 @@ func TestPublicEndpoints(t *testing.T) {
 		{"a broken key", []string{"authorization: Bearer a b", "x-api-key: ???"}, []string{"authorization", "x-api-key"}},
 	} {
 		for _, f := range []form{mapped, raw} {
-			for _, target := range []string{"/status", "/status/deep?team=t_1"} {
-				got := w.check(t, envoy(f, "GET", target, c.headers...))
+			for _, line := range []string{"GET /status", "HEAD /status", "GET /status/deep?team=t_1"} {
+				method, target, _ := strings.Cut(line, " ")
+				got := w.check(t, envoy(f, method, target, c.headers...))
 				if got.reason != "PUBLIC" || !got.allowed {
 					t.Fatalf("%s: %s", c.name, got.reason)
 				}

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -178,6 +179,10 @@ func TestTenantsThatAreReached(t *testing.T) {
 		{key: "key_parent", target: "/teams/t_2", world: suspend("org:o_1"), want: policy.TenantSuspended},
 		{key: "key_parent", target: "/teams/t_2", world: func(w *world) { w.tenants["team:t_2"].Parent = "team:t_1" }, want: policy.TenantMismatch},
 		{key: "key_parent", target: "/teams/t_3", world: func(w *world) { w.tenants["team:t_3"].Parent = "" }, want: policy.TenantMismatch},
+		// What isn't a name is none, should the directory ever hold it.
+		{key: "key_parent", target: "/things", header: "x-team-id: a b", want: policy.TenantMismatch, world: func(w *world) {
+			w.tenants["team:a b"] = &directory.Tenant{ID: "team:a b", Parent: "org:o_1"}
+		}},
 
 		// A key of a team reaches its own.
 		{key: "key_full", target: "/things", world: suspend("team:t_1"), want: policy.TenantSuspended},
@@ -236,6 +241,25 @@ func TestPermissionsOfATenant(t *testing.T) {
 		got := w.check(t, envoy(mapped, "DELETE", "/things/1", bearer("key_both"), c.header))
 		if got.reason != c.want.String() {
 			t.Errorf("%s (%s): %s, want %s", c.header, c.permission, got.reason, c.want)
+		}
+	}
+}
+
+// TestUnescape decodes as a form does, each byte by its escape in either case.
+func TestUnescape(t *testing.T) {
+	for b := range 256 {
+		want := string([]byte{byte(b)})
+		for _, text := range []string{fmt.Sprintf("%%%02x", b), fmt.Sprintf("%%%02X", b)} {
+			if got := unescape("<" + text + text + ">"); got != "<"+want+want+">" {
+				t.Errorf("%s is decoded to %q", text, got)
+			}
+		}
+	}
+	for text, want := range map[string]string{
+		"": "", "a": "a", "+a++b+": " a  b ", "%": "%", "%4": "%4", "%4g": "%4g", "%g4": "%g4", "%%41": "%A", "%2541": "%41", "%2b": "+", "a%": "a%", "%:0": "%:0", "%0@": "%0@",
+	} {
+		if got := unescape(text); got != want {
+			t.Errorf("%q is decoded to %q, want %q", text, got, want)
 		}
 	}
 }
