@@ -9,10 +9,9 @@ import (
 
 // Permit returns nil where the caller may do the action (one of
 // policyfile.Actions) to the key, and otherwise ErrRefused with what the
-// policy tells the refused. The operator may do everything. For a principal,
-// who must be there and active, every rule that names the action must say
-// yes; a rule that can't be answered says no. Where no rule names the action,
-// the policy leaves it to the operator's programs whom they act for.
+// policy tells the refused. The operator may do everything. A principal must
+// be there and active and no stranger to the key's owner, and every rule that
+// names the action must say yes; a rule that can't be answered says no.
 //
 // That system keys are the operator's is not asked here: see create and change.
 func (w World) Permit(caller Caller, action string, r *key.Record) error {
@@ -29,7 +28,24 @@ func (w World) Permit(caller Caller, action string, r *key.Record) error {
 	if err := w.Policies.one[r.Policy].rules.Permits(r.Type, w.ruleInput(p, t, caller, action, r)); err != nil {
 		return refused("%s may not %s this key: %s", caller.Acting, action, err)
 	}
+	if w.stranger(p, caller.Acting, r) {
+		return refused("%s may not %s this key: the directory says nothing of them in %s: give them a role or a permission there, or act for somebody who does", caller.Acting, action, r.Tenant)
+	}
 	return nil
+}
+
+// stranger reports whether a principal has nothing to do with the tenant that
+// owns a key: the directory gives them no role there and lists no permissions,
+// not even none. A policy that declares neither can't say who belongs to a
+// tenant, and leaves it to its rules.
+func (w World) stranger(p *policy.Policy, principal string, r *key.Record) bool {
+	kind := p.Kind(directory.Kind(r.Tenant))
+	if r.Tenant == "" || kind == nil || len(kind.Roles) == 0 && !p.HasPermissions() {
+		return false
+	}
+	who := w.Directory.Principal(principal)
+	_, listed := who.Permissions[r.Tenant]
+	return !who.Member(r.Tenant) && !listed
 }
 
 // acting returns an error unless the acting principal is there and active.

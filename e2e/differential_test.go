@@ -188,6 +188,12 @@ func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
 func (g *generator) request() oracle.Request {
 	var r oracle.Request
 	k := &g.w.Keys[g.IntN(len(g.w.Keys))]
+	if (k.Revoked || k.Disabled || past(k.Expires)) && g.chance(70) {
+		k = &g.w.Keys[g.IntN(len(g.w.Keys))] // most of the fixture's keys are dead: that is soon told
+	}
+	if g.chance(2) {
+		return g.deletion()
+	}
 	r.Host = map[string]string{"kodey": hosts[0], "cuneiform": hosts[1], "spotzee": hosts[2], "shortkit": hosts[3]}[k.Policy]
 	if k.Policy == "shortkit" && k.Environment == "test" {
 		r.Host = hosts[4]
@@ -222,6 +228,22 @@ func (g *generator) request() oracle.Request {
 		r.RawPath = &raw
 	}
 	return r
+}
+
+// deletion asks for what some creators may not do although their keys hold
+// the scope, which hardly any other request comes to.
+func (g *generator) deletion() oracle.Request {
+	var made []*oracle.Key
+	for i := range g.w.Keys {
+		if k := &g.w.Keys[i]; k.Policy == "cuneiform" && k.Creator != "" {
+			made = append(made, k)
+		}
+	}
+	k := pick(g, made)
+	return oracle.Request{
+		Method: pick(g, []string{"DELETE", "POST"}), Host: hosts[1], Path: pick(g, []string{"/v1/agents/1", "/v1/agents/1/restore"}),
+		Headers: []oracle.Header{{Name: "authorization", Value: "Bearer " + k.Token}},
+	}
 }
 
 func (g *generator) path(k *oracle.Key) string {

@@ -181,6 +181,9 @@ func (p *Policy) Preflights() bool { return p.preflight }
 // Reply returns how a reason is answered.
 func (p *Policy) Reply(r Reason) *Reply { return p.replies[r.index()] }
 
+// HasPermissions reports whether the policy declares permissions.
+func (p *Policy) HasPermissions() bool { return len(p.permissions.sorted) > 0 }
+
 // ScopeNames returns the names of the scopes in a set, sorted by byte.
 func (p *Policy) ScopeNames(s Set) []string { return p.scopes.list(s) }
 

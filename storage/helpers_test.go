@@ -132,10 +132,14 @@ func samePrincipal(a, b *directory.Principal) bool {
 // within waits for a condition, which it asks again and again.
 func within(t testing.TB, limit time.Duration, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(limit); !condition(); {
-		if time.Now().After(deadline) {
+	deadline := time.After(limit)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
 			t.Fatalf("not within %s: %s", limit, what)
+		case <-tick.C:
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
