@@ -47,8 +47,7 @@ func (v *Verdict) facts() map[string]string {
 
 // upstream says which headers an allowed request gets and loses. No header
 // is in both: Envoy removes after it sets.
-func (v *Verdict) upstream(r *Request) (set []policy.Header, remove []string) {
-	facts := v.facts()
+func (v *Verdict) upstream(r *Request, facts map[string]string) (set []policy.Header, remove []string) {
 	gone := map[string]bool{}
 	for _, name := range factNames {
 		header := identityPrefix + name

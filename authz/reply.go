@@ -17,34 +17,34 @@ import (
 const retryAfter = 1
 
 // respond makes the answer to Envoy, and makes the verdict a refusal where it
-// can't be told safely. Every CheckResponse comes from here, and
-// each begins as a refusal: Envoy takes an empty one, and one whose parts
-// contradict each other, for an allow.
+// can't be told safely. Every CheckResponse comes from here, and each begins
+// as a refusal: Envoy takes an empty one, and one whose parts contradict each
+// other, for an allow.
 func respond(v *Verdict, r *Request) *authv3.CheckResponse {
-	response := refusal(v, r)
-	if !v.Reason.Allows() {
-		return response
-	}
-	ok, safe := allowance(v, r)
-	if !safe {
+	response := &authv3.CheckResponse{Status: &status.Status{Code: int32(codes.Unavailable)}}
+	facts := v.facts()
+	if v.Reason.Allows() {
+		if ok, safe := allowance(v, r, facts); safe {
+			response.Status.Code = int32(codes.OK)
+			response.HttpResponse = ok
+			response.DynamicMetadata = metadata(v, facts)
+			return response
+		}
 		// A value that could split a header came from the store or a policy:
 		// nothing that is known of the caller can be trusted, or repeated. The
 		// verdict is what was answered: counts and logs say the same.
 		*v = Verdict{Reason: policy.Undecided, Place: v.Place, Revision: v.Revision}
-		return refusal(v, r)
+		facts = v.facts()
 	}
-	response.Status = &status.Status{Code: int32(codes.OK)}
-	response.HttpResponse = ok
+	response.Status.Code = int32(code(v.Reason))
+	response.HttpResponse = refusal(v, r)
+	response.DynamicMetadata = metadata(v, facts)
 	return response
 }
 
-// refusal answers with the policy's reply to the reason. A reason that allows
-// has no reply of its own and is refused as undecided.
-func refusal(v *Verdict, r *Request) *authv3.CheckResponse {
+// refusal answers with the policy's reply to a reason that doesn't allow.
+func refusal(v *Verdict, r *Request) *authv3.CheckResponse_DeniedResponse {
 	reason := v.Reason
-	if reason.Allows() {
-		reason = policy.Undecided
-	}
 	reply := policy.DefaultReply(reason)
 	facts := policy.Facts{RequestID: r.requestID()}
 	if p := v.Place.Policy; p != nil {
@@ -68,23 +68,18 @@ func refusal(v *Verdict, r *Request) *authv3.CheckResponse {
 		headers = append(headers, policy.Header{Name: "retry-after", Value: strconv.Itoa(retryAfter)})
 	}
 	headers = append(headers, reply.Headers(facts)...)
-	denied := &authv3.DeniedHttpResponse{
+	return &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
 		// Envoy answers 403 where it isn't set, whatever the gRPC code.
 		Status:  &typev3.HttpStatus{Code: typev3.StatusCode(reply.Status)},
 		Headers: options(headers),
 		Body:    reply.Body(facts),
-	}
-	return &authv3.CheckResponse{
-		Status:          &status.Status{Code: int32(code(reason))},
-		HttpResponse:    &authv3.CheckResponse_DeniedResponse{DeniedResponse: denied},
-		DynamicMetadata: metadata(v),
-	}
+	}}
 }
 
 // allowance says what the upstream is told. It isn't safe where a value holds
 // anything but printable ASCII.
-func allowance(v *Verdict, r *Request) (ok *authv3.CheckResponse_OkResponse, safe bool) {
-	set, remove := v.upstream(r)
+func allowance(v *Verdict, r *Request, facts map[string]string) (ok *authv3.CheckResponse_OkResponse, safe bool) {
+	set, remove := v.upstream(r, facts)
 	for _, h := range set {
 		for i := range len(h.Value) {
 			if h.Value[i] < ' ' || h.Value[i] > '~' {
@@ -130,7 +125,7 @@ func options(headers []policy.Header) []*corev3.HeaderValueOption {
 
 // metadata is what Envoy's later filters and access logs may read, on
 // refusals too, in the filter's own namespace.
-func metadata(v *Verdict) *structpb.Struct {
+func metadata(v *Verdict, facts map[string]string) *structpb.Struct {
 	fields := map[string]*structpb.Value{
 		"reason":   structpb.NewStringValue(v.Reason.String()),
 		"revision": structpb.NewNumberValue(float64(v.Revision)),
@@ -138,7 +133,7 @@ func metadata(v *Verdict) *structpb.Struct {
 	if v.Plan != "" {
 		fields["plan"] = structpb.NewStringValue(v.Plan)
 	}
-	for name, value := range v.facts() {
+	for name, value := range facts {
 		fields[metadataName(name)] = structpb.NewStringValue(value)
 	}
 	return &structpb.Struct{Fields: fields}
