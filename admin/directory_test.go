@@ -36,8 +36,10 @@ func TestApplyDirectory(t *testing.T) {
 		{"twice", `{"tenants":[{"id":"org:a"},{"id":"org:a"}],"principals":[{"id":"user:a"},{"id":"user:a"}]}`, []string{"org:a is named twice", "user:a is named twice"}},
 		{"name", `{"tenants":[{"id":"a"}]}`, []string{"kind:name"}},
 		{"status", `{"tenants":[{"id":"org:a","status":"gone"}]}`, []string{"suspended"}},
-		{"all at once", `{"tenants":[{"id":"orgs:a"},{"id":"project:x"}],"principals":[{"id":"user:a","memberships":{"org:paid":"king"},"permissions":{"org:free":["nothing"]}}]}`,
-			[]string{"orgs:a", "project:x: parent", `"king"`, `"nothing"`}},
+		{
+			"all at once", `{"tenants":[{"id":"orgs:a"},{"id":"project:x"}],"principals":[{"id":"user:a","memberships":{"org:paid":"king"},"permissions":{"org:free":["nothing"]}}]}`,
+			[]string{"orgs:a", "project:x: parent", `"king"`, `"nothing"`},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := start(t)

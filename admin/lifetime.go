@@ -75,7 +75,8 @@ func span(d time.Duration) string {
 	if i := slices.IndexFunc(units, func(u struct {
 		name string
 		unit time.Duration
-	}) bool {
+	},
+	) bool {
 		return d%u.unit == 0 && d != 0
 	}); i >= 0 {
 		return fmt.Sprintf("%d%s", d/units[i].unit, units[i].name)

@@ -92,8 +92,12 @@ func TestListPages(t *testing.T) {
 		request *adminv1.ListKeysRequest
 		want    int
 	}{
-		{&adminv1.ListKeysRequest{PageSize: 256}, 700}, {&adminv1.ListKeysRequest{PageSize: 1}, 700}, {&adminv1.ListKeysRequest{PageSize: 350}, 700},
-		{&adminv1.ListKeysRequest{}, 700}, {&adminv1.ListKeysRequest{PageSize: 33, Policy: "desk"}, 100}, {&adminv1.ListKeysRequest{PageSize: 100, Policy: "desk"}, 100},
+		{&adminv1.ListKeysRequest{PageSize: 256}, 700},
+		{&adminv1.ListKeysRequest{PageSize: 1}, 700},
+		{&adminv1.ListKeysRequest{PageSize: 350}, 700},
+		{&adminv1.ListKeysRequest{}, 700},
+		{&adminv1.ListKeysRequest{PageSize: 33, Policy: "desk"}, 100},
+		{&adminv1.ListKeysRequest{PageSize: 100, Policy: "desk"}, 100},
 	} {
 		seen := map[string]bool{}
 		for {

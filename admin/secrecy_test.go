@@ -63,8 +63,10 @@ func TestNoErrorQuotesAToken(t *testing.T) {
 			}
 		}
 	}
-	for _, body := range []string{`{"key": ` + tokens["of a policy in use"] + `}`, `{"` + tokens["of another policy"] + `": 1}`, `{"as": "` + tokens["of another policy"],
-		`{"key": {"expires_at": "` + tokens["with a checksum"] + `"}}`, `{"key": {"system": "` + tokens["with a checksum"] + `"}}`} {
+	for _, body := range []string{
+		`{"key": ` + tokens["of a policy in use"] + `}`, `{"` + tokens["of another policy"] + `": 1}`, `{"as": "` + tokens["of another policy"],
+		`{"key": {"expires_at": "` + tokens["with a checksum"] + `"}}`, `{"key": {"system": "` + tokens["with a checksum"] + `"}}`,
+	} {
 		_, answer := b.post("KeyService/CreateKey", body)
 		for which, token := range tokens {
 			if strings.Contains(answer, strings.TrimPrefix(token, "org:")[8:]) {

@@ -110,7 +110,8 @@ func (s *Server) Handler() http.Handler {
 
 // answer runs an operation for whoever calls, and translates its error.
 func answer[Request, Response any](s *Server, ctx context.Context, as string, r *connect.Request[Request],
-	op func(context.Context, Caller, *Request) (*Response, error)) (*connect.Response[Response], error) {
+	op func(context.Context, Caller, *Request) (*Response, error),
+) (*connect.Response[Response], error) {
 	caller, err := callerOf(ctx, as)
 	if err != nil {
 		return nil, status(err)

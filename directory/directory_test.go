@@ -134,9 +134,14 @@ func TestPrincipals(t *testing.T) {
 		roles  []string
 		want   bool
 	}{
-		{"org:o_1", nil, true}, {"org:o_1", []string{"owner"}, true}, {"org:o_1", []string{"admin", "owner"}, true},
-		{"org:o_1", []string{"admin"}, false}, {"org:o_1", []string{"Owner"}, false}, {"org:o_3", nil, false},
-		{"org:o_3", []string{""}, false}, {"", nil, false},
+		{"org:o_1", nil, true},
+		{"org:o_1", []string{"owner"}, true},
+		{"org:o_1", []string{"admin", "owner"}, true},
+		{"org:o_1", []string{"admin"}, false},
+		{"org:o_1", []string{"Owner"}, false},
+		{"org:o_3", nil, false},
+		{"org:o_3", []string{""}, false},
+		{"", nil, false},
 	} {
 		if got := ada.Member(test.tenant, test.roles...); got != test.want {
 			t.Errorf("%s %q: %v", test.tenant, test.roles, got)

@@ -62,7 +62,7 @@ func TestIssue(t *testing.T) {
 	if r.Scopes[0] != "a" {
 		t.Error("the scopes are shared with the caller")
 	}
-	if key.NewID() == key.NewID() {
+	if first, second := key.NewID(), key.NewID(); first == second {
 		t.Error("an id came twice")
 	}
 }

@@ -50,8 +50,13 @@ func TestTokens(t *testing.T) {
 	p := compile(t, named, hasOrg, hasScopes, hasRoute, living,
 		`key_types { name: "sk" format: "sk_{environment}_{secret:32}" owner: "org" scopes: "read" former_formats: "old_{environment}_{secret:22}" former_formats: "older_{secret:24 urlsafe}" }`,
 		`key_types { name: "usk" format: "usk_{environment}_{secret:32}" owner: "org" scopes: "read" }`,
-		`key_types { name: "safe" format: "sf_{environment}_{secret:40 urlsafe}" owner: "org" scopes: "read" former_formats: "sf_{environment}_x{secret:38}" }`,
+		`key_types { name: "safe" format: "sf_{environment}_{secret:40 urlsafe}" owner: "org" scopes: "read" former_formats: "sf_{environment}_x{secret:39}" }`,
 		`key_types { name: "summed" format: "ck_{environment}_{secret:30}{checksum}" owner: "org" scopes: "read" }`)
+	for typ, prefix := range map[string]string{"sk": "sk_test_", "safe": "sf_test_"} {
+		if f, ok := p.Type(typ).Format("test"); !ok || f.Prefix != prefix {
+			t.Errorf("new tokens of %s begin with %s: former forms are not minted", typ, f.Prefix)
+		}
+	}
 	form, _ := p.Type("summed").Format("test")
 	minted, err := form.Mint(zeros{})
 	if err != nil {
@@ -67,8 +72,8 @@ func TestTokens(t *testing.T) {
 		"sf_live_" + some(38) + "_-":                  "safe live sf_live_",
 		"sf_live__" + some(38) + "-":                  "safe live sf_live_",
 		"sf_test_sf_test_" + some(32):                 "safe test sf_test_",
-		"sf_test_x" + some(38) + "-":                  "safe test sf_test_", // one character longer than the former one
-		"sf_test_x" + some(38):                        "safe test sf_test_x",
+		"sf_test_x" + some(38) + "-":                  "safe test sf_test_",
+		"sf_test_x" + some(39):                        "safe test sf_test_x", // both of one type: the longer prefix
 		summed:                                        "summed test ck_test_",
 		"":                                            "",
 		"sk_":                                         "",

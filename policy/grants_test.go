@@ -154,21 +154,24 @@ func TestOpens(t *testing.T) {
 		endpoints { name: "Write" scopes: ["read", "write"] routes: "POST /things" }
 		endpoints { name: "Admin" scopes: "admin" routes: "GET /admin" }
 		endpoints { name: "Admin by role" scopes: "read" permissions: "doc.admin" routes: "GET /byrole" }
+		endpoints { name: "Write by role" scopes: "write" permissions: "doc.write" routes: "POST /byrole" }
 		endpoints { name: "Free" scopes: "free" routes: "GET /free" }
 		endpoints { name: "Open" public: true routes: "GET /open" }
 		key_types { name: "bounded" format: "bo_{secret:32}" owner: "org" scopes: "all" only: ["Free", "Things"] }
 		tenants { name: "team" roles { name: "low" scopes: "read" } roles { name: "odd" scopes: "write" permissions: "doc.admin" } }
+		key_types { name: "writer" format: "wr_{secret:32}" owner: "org" grantable: "write" }
 		key_types { name: "team" format: "te_{secret:32}" owner: "team" role {} }`)
 	for typ, want := range map[string]string{
-		"fixed":        "Things, Write, Admin by role, Open",
-		"every":        "Things, Write, Admin, Admin by role, Free, Open",
-		"fixed-under":  "Things, Write, Admin by role, Free, Open",
-		"chosen":       "Things, Write, Admin by role, Open",
-		"chosen-under": "Things, Write, Admin, Admin by role, Free, Open",
-		"role":         "Things, Write, Admin, Admin by role, Free, Open",
+		"fixed":        "Things, Write, Admin by role, Write by role, Open",
+		"every":        "Things, Write, Admin, Admin by role, Write by role, Free, Open",
+		"fixed-under":  "Things, Write, Admin by role, Write by role, Free, Open",
+		"chosen":       "Things, Write, Admin by role, Write by role, Open",
+		"writer":       "Things, Write, Admin by role, Write by role, Open", // through what write implies
+		"chosen-under": "Things, Write, Admin, Admin by role, Write by role, Free, Open",
+		"role":         "Things, Write, Admin, Admin by role, Write by role, Free, Open",
 		"bounded":      "Things, Free",
 		"team":         "Things, Write, Admin by role, Open", // by one role, never by two together
-		"user":         "Things, Write, Admin by role, Open",
+		"user":         "Things, Write, Admin by role, Write by role, Open",
 	} {
 		var got []string
 		for _, e := range p.Endpoints() {

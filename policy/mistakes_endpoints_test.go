@@ -269,6 +269,9 @@ var replyMistakes = []mistake{
 	{"a header twice", minimal + `replies { name: "401" headers { key: "x-a" value: "1" } headers { key: "X-A" value: "2" } }`, []string{
 		"replies/401/headers/x-a | the header x-a is set twice | say it once",
 	}},
+	{"a header in two spellings", minimal + `replies { name: "401" headers { key: "X-A" value: "1" } headers { key: "X-a" value: "2" } }`, []string{
+		"replies/401/headers/X-a | the header x-a is set twice | say it once",
+	}},
 	{"a line break in a message in a header", minimal + `replies { name: "401" message: "a\nb" headers { key: "x-a" value: "<{message}>" } }`, []string{
 		`replies/401 | the header x-a takes in "a\nb", and a header holds printable ASCII only | `,
 	}},

@@ -116,7 +116,7 @@ ALLOWED 200
 	if have.String() != contract {
 		t.Errorf("the reasons are\n%s", have.String())
 	}
-	for _, r := range []policy.Reason{policy.Undecided, 200, 255} {
+	for _, r := range []policy.Reason{policy.Undecided, policy.Allowed + 1, 200, 255} {
 		if r.Status() != 503 || r.Allows() || r.String() != "UNDECIDED" || policy.DefaultReply(r).Status != 503 {
 			t.Errorf("what is no outcome is answered %d %s", r.Status(), r)
 		}

@@ -21,8 +21,10 @@ func TestRulesAnswer(t *testing.T) {
 		Action: "create",
 		Caller: ada,
 		Tenant: Tenant{ID: "team:t_1", Kind: "team", Plan: "pro", Status: "active", Parent: "org:o_1"},
-		Key: Key{ID: "k1", Policy: "kodey", Type: "secret", Environment: "live", Tenant: "team:t_1", Principal: "user:bob",
-			Creator: "user:ada", Role: "member", Scopes: []string{"chat"}, Name: "ci", System: true},
+		Key: Key{
+			ID: "k1", Policy: "kodey", Type: "secret", Environment: "live", Tenant: "team:t_1", Principal: "user:bob",
+			Creator: "user:ada", Role: "member", Scopes: []string{"chat"}, Name: "ci", System: true,
+		},
 	}
 	for _, c := range []struct {
 		rule string

@@ -123,7 +123,8 @@ func (g *schemaWriter) named(field protoreflect.FieldDescriptor) jsonObject {
 	g.want(element)
 	name := g.one(element.Fields().ByName("name"))
 	mapping := jsonObject{
-		{"type", "object"}, {"propertyNames", name},
+		{"type", "object"},
+		{"propertyNames", name},
 		{"additionalProperties", jsonObject{{"$ref", "#/$defs/" + string(element.Name())}}},
 	}
 	if requiredFields[element.FullName()] != nil || oneOfFields[element.FullName()] != nil {

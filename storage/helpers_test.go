@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/latchkey/latchkey/directory"
@@ -127,19 +126,4 @@ func sameKey(a, b *key.Record) bool {
 func samePrincipal(a, b *directory.Principal) bool {
 	return a.ID == b.ID && a.Suspended == b.Suspended && a.Revision == b.Revision && maps.Equal(a.Memberships, b.Memberships) &&
 		maps.EqualFunc(a.Permissions, b.Permissions, slices.Equal)
-}
-
-// within waits for a condition, which it asks again and again.
-func within(t testing.TB, limit time.Duration, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.After(limit)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within %s: %s", limit, what)
-		case <-tick.C:
-		}
-	}
 }

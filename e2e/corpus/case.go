@@ -71,10 +71,26 @@ func Cases(w *oracle.World) []Case {
 		name string
 		add  func(*builder)
 	}{
-		{"matrix", matrix}, {"path", paths}, {"credential", credentials}, {"keymut", keyMutations}, {"prefix", prefixes},
-		{"cross-system", crossSystem}, {"method", methods}, {"override", overrides}, {"host", hostCases}, {"absolute", absoluteForms},
-		{"spoofing", spoofing}, {"smuggling", smuggling}, {"http2", http2Cases}, {"grpc", grpcCases}, {"grpc-web", grpcWebCases},
-		{"websocket", websockets}, {"tenant", tenants}, {"admin", admin}, {"state", states}, {"limits", limits},
+		{"matrix", matrix},
+		{"path", paths},
+		{"credential", credentials},
+		{"keymut", keyMutations},
+		{"prefix", prefixes},
+		{"cross-system", crossSystem},
+		{"method", methods},
+		{"override", overrides},
+		{"host", hostCases},
+		{"absolute", absoluteForms},
+		{"spoofing", spoofing},
+		{"smuggling", smuggling},
+		{"http2", http2Cases},
+		{"grpc", grpcCases},
+		{"grpc-web", grpcWebCases},
+		{"websocket", websockets},
+		{"tenant", tenants},
+		{"admin", admin},
+		{"state", states},
+		{"limits", limits},
 	} {
 		b.class = class.name
 		class.add(b)

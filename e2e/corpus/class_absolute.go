@@ -11,10 +11,31 @@ func absoluteForms(b *builder) {
 			open, shut = "/v1/feed", "/v1/analytics"
 		}
 		for _, t := range []target{
-			{host, "http://" + host + open}, {"evil.example", "http://" + host + open}, {host, "http://evil.example" + open}, {host, "http://" + host + shut},
-			{"evil.example", "http://" + host + shut}, {host, "http://" + host + ":81" + open}, {host, "http://" + host + "." + open}, {host, "http://u:p@" + host + open}, {host, "http://" + host + "@evil.example" + open}, {host, "http://evil.example@" + host + open},
-			{host, "http://" + host + open + "/../" + shut[4:]}, {host, "http://" + host + "/" + open}, {host, "http://" + host}, {host, "http://" + host + "?" + open}, {host, "http://" + host + "/?" + open}, {host, "http://" + host + open + "#" + shut}, {host, "https://" + host + open},
-			{host, "HTTP://" + host + open}, {host, "ftp://" + host + open}, {host, "http:/" + open}, {host, "//" + host + open}, {host, "http:///" + open}, {host, "ws://" + host + open}, {host, host + open}, {host, "http://" + host + `\` + open},
+			{host, "http://" + host + open},
+			{"evil.example", "http://" + host + open},
+			{host, "http://evil.example" + open},
+			{host, "http://" + host + shut},
+			{"evil.example", "http://" + host + shut},
+			{host, "http://" + host + ":81" + open},
+			{host, "http://" + host + "." + open},
+			{host, "http://u:p@" + host + open},
+			{host, "http://" + host + "@evil.example" + open},
+			{host, "http://evil.example@" + host + open},
+			{host, "http://" + host + open + "/../" + shut[4:]},
+			{host, "http://" + host + "/" + open},
+			{host, "http://" + host},
+			{host, "http://" + host + "?" + open},
+			{host, "http://" + host + "/?" + open},
+			{host, "http://" + host + open + "#" + shut},
+			{host, "https://" + host + open},
+			{host, "HTTP://" + host + open},
+			{host, "ftp://" + host + open},
+			{host, "http:/" + open},
+			{host, "//" + host + open},
+			{host, "http:///" + open},
+			{host, "ws://" + host + open},
+			{host, host + open},
+			{host, "http://" + host + `\` + open},
 		} {
 			b.h1(key+" "+t.target+" with Host "+t.host, request{line: "GET " + t.target, key: key, host: t.host})
 		}

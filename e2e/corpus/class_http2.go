@@ -61,9 +61,25 @@ func http2Cases(b *builder) {
 		add("a line in :authority "+hexText(a), append(pseudo("GET", "/v1/chat"), oracle.Header{Name: ":authority", Value: a}, credential), refused)
 	}
 	for _, h := range []oracle.Header{
-		{Name: "x", Value: "y\r\nx-latchkey-role: admin"}, {Name: "x", Value: "y\nz"}, {Name: "x", Value: "y\x00z"}, {Name: "x\r\ny", Value: "z"}, {Name: "x y", Value: "z"}, {Name: "x:y", Value: "z"}, {Name: "", Value: "z"},
-		{Name: "Authorization", Value: bearer}, {Name: "X-Latchkey-Role", Value: "admin"}, {Name: "connection", Value: "close"}, {Name: "connection", Value: "authorization"}, {Name: "transfer-encoding", Value: "chunked"}, {Name: "keep-alive", Value: "x"},
-		{Name: "proxy-connection", Value: "x"}, {Name: "upgrade", Value: "websocket"}, {Name: "content-length", Value: "5"}, {Name: "content-length", Value: "-1"}, {Name: "content-length", Value: "x"}, {Name: "x\xff", Value: "y"},
+		{Name: "x", Value: "y\r\nx-latchkey-role: admin"},
+		{Name: "x", Value: "y\nz"},
+		{Name: "x", Value: "y\x00z"},
+		{Name: "x\r\ny", Value: "z"},
+		{Name: "x y", Value: "z"},
+		{Name: "x:y", Value: "z"},
+		{Name: "", Value: "z"},
+		{Name: "Authorization", Value: bearer},
+		{Name: "X-Latchkey-Role", Value: "admin"},
+		{Name: "connection", Value: "close"},
+		{Name: "connection", Value: "authorization"},
+		{Name: "transfer-encoding", Value: "chunked"},
+		{Name: "keep-alive", Value: "x"},
+		{Name: "proxy-connection", Value: "x"},
+		{Name: "upgrade", Value: "websocket"},
+		{Name: "content-length", Value: "5"},
+		{Name: "content-length", Value: "-1"},
+		{Name: "content-length", Value: "x"},
+		{Name: "x\xff", Value: "y"},
 	} {
 		add("header "+hexText(h.Name+": "+h.Value[:min(len(h.Value), 12)]), base(h), refused)
 	}

@@ -36,12 +36,27 @@ func keyMutations(b *builder) {
 		}
 		for _, m := range []struct{ name, token string }{
 			{"itself", token},
-			{"first character of the secret", prefix + turn(secret, 0)}, {"middle", prefix + turn(secret, len(secret)/2)}, {"last", prefix + turn(secret, len(secret)-1)},
-			{"one short", token[:len(token)-1]}, {"one long", token + "0"}, {"half", token[:len(token)/2]}, {"prefix only", prefix}, {"secret only", secret},
-			{"doubled", token + token}, {"swapped case", prefix + swapCase(secret)}, {"upper", strings.ToUpper(token)}, {"reversed secret", prefix + reverse(secret)},
-			{"upper prefix", strings.ToUpper(prefix) + secret}, {"leading underscore", "_" + token}, {"dash for underscore", strings.ReplaceAll(token, "_", "-")},
-			{"underscore in the secret", prefix + "_" + secret[1:]}, {"padded with A", prefix + secret[:len(secret)-1] + "A"}, {"zeros", prefix + strings.Repeat("0", len(secret))},
-			{"well formed, never issued", oracle.Mint(key+" never issued", k.Policy, k.Type, k.Environment)}, {"dot inside", prefix + secret[:5] + "." + secret[6:]}, {"plus inside", prefix + secret[:5] + "+" + secret[6:]},
+			{"first character of the secret", prefix + turn(secret, 0)},
+			{"middle", prefix + turn(secret, len(secret)/2)},
+			{"last", prefix + turn(secret, len(secret)-1)},
+			{"one short", token[:len(token)-1]},
+			{"one long", token + "0"},
+			{"half", token[:len(token)/2]},
+			{"prefix only", prefix},
+			{"secret only", secret},
+			{"doubled", token + token},
+			{"swapped case", prefix + swapCase(secret)},
+			{"upper", strings.ToUpper(token)},
+			{"reversed secret", prefix + reverse(secret)},
+			{"upper prefix", strings.ToUpper(prefix) + secret},
+			{"leading underscore", "_" + token},
+			{"dash for underscore", strings.ReplaceAll(token, "_", "-")},
+			{"underscore in the secret", prefix + "_" + secret[1:]},
+			{"padded with A", prefix + secret[:len(secret)-1] + "A"},
+			{"zeros", prefix + strings.Repeat("0", len(secret))},
+			{"well formed, never issued", oracle.Mint(key+" never issued", k.Policy, k.Type, k.Environment)},
+			{"dot inside", prefix + secret[:5] + "." + secret[6:]},
+			{"plus inside", prefix + secret[:5] + "+" + secret[6:]},
 		} {
 			b.h1(key+" "+m.name, request{line: openLines[key], key: key, auth: []string{"Bearer " + m.token}})
 		}

@@ -17,11 +17,22 @@ func limits(b *builder) {
 		name, path string
 		envoy      map[Profile]own
 	}{
-		{"path of 8191", stem + letters(8191-len(stem)), nil}, {"path of 8192", stem + letters(8192-len(stem)), nil}, {"path of 8193", stem + letters(8193-len(stem)), nil},
-		{"path of 20000", stem + letters(20000), nil}, {"path of 58000", stem + letters(58000), nil}, {"path of 70000", stem + letters(70000), tooLarge}, {"path of 200000", stem + letters(200000), tooLarge},
-		{"255 segments", "/v1/chat" + strings.Repeat("/a", 253), nil}, {"256 segments", "/v1/chat" + strings.Repeat("/a", 254), nil}, {"257 segments", "/v1/chat" + strings.Repeat("/a", 255), nil}, {"4000 segments", "/v1/chat" + strings.Repeat("/a", 4000), nil},
-		{"4000 slashes", "/v1/chat" + strings.Repeat("/", 4000), nil}, {"2000 dot segments", "/v1/chat" + strings.Repeat("/..", 2000), nil}, {"deep and back", "/v1/chat" + strings.Repeat("/a", 200) + strings.Repeat("/..", 201) + "/members", nil},
-		{"query of 20000", "/v1/chat?" + letters(20000), nil}, {"query of a thousand parameters", "/v1/chat?" + strings.Repeat("a=b&", 1000), nil},
+		{"path of 8191", stem + letters(8191-len(stem)), nil},
+		{"path of 8192", stem + letters(8192-len(stem)), nil},
+		{"path of 8193", stem + letters(8193-len(stem)), nil},
+		{"path of 20000", stem + letters(20000), nil},
+		{"path of 58000", stem + letters(58000), nil},
+		{"path of 70000", stem + letters(70000), tooLarge},
+		{"path of 200000", stem + letters(200000), tooLarge},
+		{"255 segments", "/v1/chat" + strings.Repeat("/a", 253), nil},
+		{"256 segments", "/v1/chat" + strings.Repeat("/a", 254), nil},
+		{"257 segments", "/v1/chat" + strings.Repeat("/a", 255), nil},
+		{"4000 segments", "/v1/chat" + strings.Repeat("/a", 4000), nil},
+		{"4000 slashes", "/v1/chat" + strings.Repeat("/", 4000), nil},
+		{"2000 dot segments", "/v1/chat" + strings.Repeat("/..", 2000), nil},
+		{"deep and back", "/v1/chat" + strings.Repeat("/a", 200) + strings.Repeat("/..", 201) + "/members", nil},
+		{"query of 20000", "/v1/chat?" + letters(20000), nil},
+		{"query of a thousand parameters", "/v1/chat?" + strings.Repeat("a=b&", 1000), nil},
 	} {
 		b.both(c.name, request{line: "GET " + c.path, key: key, envoy: c.envoy})
 	}

@@ -7,9 +7,16 @@ import "strings"
 func methods(b *builder) {
 	all := strings.Fields("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT PROPFIND LINK PURGE")
 	for _, c := range []struct{ key, path string }{
-		{"sho-pk-live", "/v1/feed"}, {"sho-pk-live", "/v1/events"}, {"cun-kr", "/v1/documents"}, {"cun-by-keeper", "/v1/agents/a"},
-		{"spo-sk-support", "/api/projects/p_1"}, {"spo-sk-smtpproxy", "/api/projects/p_1/smtp/send"}, {"spo-ok-admin", "/api/admin/projects/p_1"},
-		{"spo-pk-editor", "/api/client/events"}, {"kodey-pk", "/v1/chat"}, {"kodey-usk-none", "/v1/teams"},
+		{"sho-pk-live", "/v1/feed"},
+		{"sho-pk-live", "/v1/events"},
+		{"cun-kr", "/v1/documents"},
+		{"cun-by-keeper", "/v1/agents/a"},
+		{"spo-sk-support", "/api/projects/p_1"},
+		{"spo-sk-smtpproxy", "/api/projects/p_1/smtp/send"},
+		{"spo-ok-admin", "/api/admin/projects/p_1"},
+		{"spo-pk-editor", "/api/client/events"},
+		{"kodey-pk", "/v1/chat"},
+		{"kodey-usk-none", "/v1/teams"},
 	} {
 		for _, method := range all {
 			r := request{line: method + " " + c.path, key: c.key}

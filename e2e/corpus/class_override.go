@@ -24,8 +24,15 @@ func overrides(b *builder) {
 		b.h1("environment by "+name, request{line: "GET /v1/feed", key: "sho-pk-test", host: "api.shortkit.dev", headers: header(name, "api.staging.shortkit.dev")})
 	}
 	for _, h := range []oracle.Header{
-		{Name: "latchkey.policy", Value: "kodey"}, {Name: "latchkey.environment", Value: "live"}, {Name: "x-latchkey-policy", Value: "kodey"}, {Name: "x-latchkey-environment", Value: "live"},
-		{Name: "x-envoy-auth-partial-body", Value: "true"}, {Name: "x-ext-authz-check-result", Value: "allowed"}, {Name: "x-ext-authz", Value: "allow"}, {Name: "x-envoy-auth-failure-mode-allowed", Value: "true"}, {Name: "x-envoy-internal", Value: "true"},
+		{Name: "latchkey.policy", Value: "kodey"},
+		{Name: "latchkey.environment", Value: "live"},
+		{Name: "x-latchkey-policy", Value: "kodey"},
+		{Name: "x-latchkey-environment", Value: "live"},
+		{Name: "x-envoy-auth-partial-body", Value: "true"},
+		{Name: "x-ext-authz-check-result", Value: "allowed"},
+		{Name: "x-ext-authz", Value: "allow"},
+		{Name: "x-envoy-auth-failure-mode-allowed", Value: "true"},
+		{Name: "x-envoy-internal", Value: "true"},
 	} {
 		b.both("no key but "+h.Name, request{line: "GET /v1/feed", key: "sho-sk-live", auth: []string{}, headers: []oracle.Header{h}})
 		b.both("test key and "+h.Name, request{line: "GET /v1/feed", key: "sho-sk-test", host: "api.shortkit.dev", headers: []oracle.Header{h}})

@@ -6,8 +6,10 @@ import "github.com/latchkey/latchkey/internal/oracle"
 func websockets(b *builder) {
 	handshake := func(more ...oracle.Header) []oracle.Header {
 		return append([]oracle.Header{
-			{Name: "Connection", Value: "Upgrade"}, {Name: "Upgrade", Value: "websocket"},
-			{Name: "Sec-WebSocket-Key", Value: "dGhlIHNhbXBsZSBub25jZQ=="}, {Name: "Sec-WebSocket-Version", Value: "13"},
+			{Name: "Connection", Value: "Upgrade"},
+			{Name: "Upgrade", Value: "websocket"},
+			{Name: "Sec-WebSocket-Key", Value: "dGhlIHNhbXBsZSBub25jZQ=="},
+			{Name: "Sec-WebSocket-Version", Value: "13"},
 		}, more...)
 	}
 	for _, v := range []struct{ key, open, shut string }{
@@ -19,8 +21,13 @@ func websockets(b *builder) {
 			auth       []string
 			more       []oracle.Header
 		}{
-			{"open", v.open, nil, nil}, {"shut", v.shut, nil, nil}, {"no key", v.open, []string{}, nil}, {"broken key", v.open, []string{"Bearer " + token + "x"}, nil},
-			{"key as a subprotocol", v.open, []string{}, header("Sec-WebSocket-Protocol", "bearer."+token)}, {"key in the query", v.open + "?token=" + token, []string{}, nil}, {"spoofed", v.open, nil, header("X-Latchkey-Principal", "evil")},
+			{"open", v.open, nil, nil},
+			{"shut", v.shut, nil, nil},
+			{"no key", v.open, []string{}, nil},
+			{"broken key", v.open, []string{"Bearer " + token + "x"}, nil},
+			{"key as a subprotocol", v.open, []string{}, header("Sec-WebSocket-Protocol", "bearer."+token)},
+			{"key in the query", v.open + "?token=" + token, []string{}, nil},
+			{"spoofed", v.open, nil, header("X-Latchkey-Principal", "evil")},
 			{"dot segments", v.open + "/../../" + v.shut[4:], nil, nil},
 		} {
 			b.h1(v.key+" "+c.name, request{line: "GET " + c.path, key: v.key, auth: c.auth, headers: handshake(c.more...), keep: true})

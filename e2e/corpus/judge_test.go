@@ -125,12 +125,22 @@ func wrongUpstreams(good Upstream) []wrongUpstream {
 	other.Host = "evil.example"
 	method.Method = "FOO"
 	return []wrongUpstream{
-		{"another path", elsewhere}, {"another host", other}, {"another method", method},
+		{"another path", elsewhere},
+		{"another host", other},
+		{"another method", method},
 		{"the credential arrives", with(oracle.Header{Name: "authorization", Value: "Bearer x"})},
-		{"no key id", without("x-latchkey-key-id")}, {"another key id", changed("x-latchkey-key-id")}, {"two key ids", with(oracle.Header{Name: "x-latchkey-key-id", Value: "evil"})},
-		{"another type", changed("x-latchkey-type")}, {"another policy", changed("x-latchkey-policy")}, {"another role", changed("x-latchkey-role")}, {"another principal", changed("x-latchkey-principal")},
-		{"another tenant", changed("x-latchkey-tenant")}, {"more tenants", changed("x-latchkey-tenants")}, {"another environment", changed("x-latchkey-environment")},
-		{"no endpoint", without("x-latchkey-endpoint")}, {"two endpoints", with(oracle.Header{Name: "x-latchkey-endpoint", Value: "evil"})},
+		{"no key id", without("x-latchkey-key-id")},
+		{"another key id", changed("x-latchkey-key-id")},
+		{"two key ids", with(oracle.Header{Name: "x-latchkey-key-id", Value: "evil"})},
+		{"another type", changed("x-latchkey-type")},
+		{"another policy", changed("x-latchkey-policy")},
+		{"another role", changed("x-latchkey-role")},
+		{"another principal", changed("x-latchkey-principal")},
+		{"another tenant", changed("x-latchkey-tenant")},
+		{"more tenants", changed("x-latchkey-tenants")},
+		{"another environment", changed("x-latchkey-environment")},
+		{"no endpoint", without("x-latchkey-endpoint")},
+		{"two endpoints", with(oracle.Header{Name: "x-latchkey-endpoint", Value: "evil"})},
 		{"an underscored identity", with(oracle.Header{Name: "x_latchkey_role", Value: "evil"})},
 	}
 }

@@ -49,11 +49,15 @@ func TestCredentialGrammar(t *testing.T) {
 			t.Errorf("%q: %s", value, d.WWWAuthenticate)
 		}
 	}
-	two := Request{Method: "GET", Host: "api.kodey.example", Path: "/v1/chat",
-		Headers: []Header{{"authorization", "Bearer " + token}, {"authorization", "Bearer " + token}}}
+	two := Request{
+		Method: "GET", Host: "api.kodey.example", Path: "/v1/chat",
+		Headers: []Header{{"authorization", "Bearer " + token}, {"authorization", "Bearer " + token}},
+	}
 	expect(t, w, two, "KEY_AMBIGUOUS")
-	elsewhere := Request{Method: "GET", Host: "api.kodey.example", Path: "/v1/chat?key=" + token,
-		Headers: []Header{{"x-api-key", token}, {"cookie", "k=" + token}, {"proxy-authorization", "Bearer " + token}}}
+	elsewhere := Request{
+		Method: "GET", Host: "api.kodey.example", Path: "/v1/chat?key=" + token,
+		Headers: []Header{{"x-api-key", token}, {"cookie", "k=" + token}, {"proxy-authorization", "Bearer " + token}},
+	}
 	expect(t, w, elsewhere, "KEY_MISSING")
 }
 

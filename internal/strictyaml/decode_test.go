@@ -129,16 +129,26 @@ func TestSourceMakesMistakes(t *testing.T) {
 		got  Mistake
 		want string
 	}{
-		{"a scalar", source.Mistake([]string{"scopes", "chat"}, "no endpoint needs it", "remove it"),
-			"p.yaml:5:10: no endpoint needs it: remove it\n    5 | scopes: [chat, agents]\n      |          ^^^^"},
-		{"within a quoted scalar", source.MistakeWithin(rule, 10, "what", "do"),
-			"p.yaml:10:27: what: do\n   10 |       - {rule: 'caller.id == key.principal', message: mine}\n      |                           ^"},
-		{"within a folded scalar", source.MistakeWithin(folded, 5, "what", "do"),
-			"p.yaml:11:15: what: do\n   11 |       - rule: >-\n      |               ^^"},
-		{"past the end", source.MistakeWithin(rule, 99, "what", "do"),
-			"p.yaml:10:16: what: do\n   10 |       - {rule: 'caller.id == key.principal', message: mine}\n      |                ^^^^^^^^^^^^^^^^^^^^^^^^^^"},
-		{"no remedy", source.Mistake([]string{"name"}, "what", ""),
-			"p.yaml:1:7: what\n    1 | name: kodey\n      |       ^^^^^"},
+		{
+			"a scalar", source.Mistake([]string{"scopes", "chat"}, "no endpoint needs it", "remove it"),
+			"p.yaml:5:10: no endpoint needs it: remove it\n    5 | scopes: [chat, agents]\n      |          ^^^^",
+		},
+		{
+			"within a quoted scalar", source.MistakeWithin(rule, 10, "what", "do"),
+			"p.yaml:10:27: what: do\n   10 |       - {rule: 'caller.id == key.principal', message: mine}\n      |                           ^",
+		},
+		{
+			"within a folded scalar", source.MistakeWithin(folded, 5, "what", "do"),
+			"p.yaml:11:15: what: do\n   11 |       - rule: >-\n      |               ^^",
+		},
+		{
+			"past the end", source.MistakeWithin(rule, 99, "what", "do"),
+			"p.yaml:10:16: what: do\n   10 |       - {rule: 'caller.id == key.principal', message: mine}\n      |                ^^^^^^^^^^^^^^^^^^^^^^^^^^",
+		},
+		{
+			"no remedy", source.Mistake([]string{"name"}, "what", ""),
+			"p.yaml:1:7: what\n    1 | name: kodey\n      |       ^^^^^",
+		},
 	} {
 		if c.got.String() != c.want {
 			t.Errorf("%s:\n%s\nwant:\n%s", c.name, c.got, c.want)
