@@ -48,6 +48,9 @@ func (v *Verdict) facts() map[string]string {
 // upstream says which headers an allowed request gets and loses. No header
 // is in both: Envoy removes after it sets.
 func (v *Verdict) upstream(r *Request, facts map[string]string) (set []policy.Header, remove []string) {
+	if v.Key == nil {
+		facts = nil // public: nobody was asked who they are, so nothing is said
+	}
 	gone := map[string]bool{}
 	for _, name := range factNames {
 		header := identityPrefix + name
