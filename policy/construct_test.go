@@ -112,6 +112,9 @@ func TestEndpoints(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
+	if !p.HasPermissions() || compile(t, minimal).HasPermissions() {
+		t.Error("permissions are told where none are declared, or aren't where some are")
+	}
 	if !p.Preflights() || compile(t, minimal).Preflights() {
 		t.Error("preflights pass where they are not declared, or don't where they are")
 	}
