@@ -67,7 +67,11 @@ func (f Format) Matches(text string) bool {
 			return false
 		}
 	}
-	return !f.Checksum || text[end:] == checksum(text[:end])
+	if !f.Checksum {
+		return true
+	}
+	sum := checksum(text[:end])
+	return text[end:] == string(sum[:])
 }
 
 // Overlaps reports whether one text could have both forms.
@@ -113,18 +117,25 @@ func (f Format) Mint(random io.Reader) (Token, error) {
 		}
 	}
 	if f.Checksum {
-		text = append(text, checksum(string(text))...)
+		sum := checksum(string(text))
+		text = append(text, sum[:]...)
 	}
 	return NewToken(string(text)), nil
 }
 
-// checksum is CRC-32 (IEEE) of the text as six base62 digits, zero-padded.
-func checksum(text string) string {
-	sum := crc32.ChecksumIEEE([]byte(text))
+// checksum is CRC-32 (IEEE) of the text as six base62 digits, zero-padded. It
+// is worked out by hand because tokens are checked by it on every request,
+// and hash/crc32 takes bytes only, which would have to be copied.
+func checksum(text string) [ChecksumLength]byte {
+	sum := ^uint32(0)
+	for i := range len(text) {
+		sum = crc32.IEEETable[byte(sum)^text[i]] ^ sum>>8
+	}
+	sum = ^sum
 	var digits [ChecksumLength]byte
 	for i := len(digits) - 1; i >= 0; i-- {
 		digits[i] = base62[sum%62]
 		sum /= 62
 	}
-	return string(digits[:])
+	return digits
 }

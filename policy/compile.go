@@ -30,6 +30,7 @@ func Compile(doc *policyv1.Policy) (*Policy, error) {
 		preflight:      doc.GetPreflight(),
 		percentEscapes: doc.GetPercentEscapes(),
 	}}
+	c.root.understood(doc.ProtoReflect())
 	c.root.in("name").name("a policy", doc.GetName(), validSlug, slugForm)
 	c.hosts()
 	c.names()
