@@ -42,7 +42,8 @@ func (d *decoder) parse(src []byte) *yaml.Node {
 	case err == io.EOF:
 		return first
 	case err == nil:
-		at(second.Line, second.Column, firstLine(second.Value), "a second document begins here", "keep one document in a file")
+		// An empty one is placed after its marker, which may be past the last line.
+		at(min(second.Line, bytes.Count(src, []byte{'\n'})+1), second.Column, firstLine(second.Value), "a second document begins here", "keep one document in a file")
 		d.mistakes[len(d.mistakes)-1].Extra = true
 		return first
 	}
