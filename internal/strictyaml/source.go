@@ -122,7 +122,8 @@ func (s *Source) MistakeWithin(path []string, offset int, message, remedy string
 func (s *Source) mistake(path []string, line, column int, text, message, remedy string) Mistake {
 	m := Mistake{
 		File: s.file, Line: max(line, 1), Column: max(column, 1), Path: slices.Clone(path),
-		Text: text, Message: message, Remedy: remedy,
+		// What a file says may be repeated in a message: it must do no harm to a terminal.
+		Text: text, Message: printable(message), Remedy: printable(remedy),
 	}
 	if m.Line <= len(s.lines) {
 		m.line = s.lines[m.Line-1]
