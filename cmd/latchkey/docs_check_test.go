@@ -117,9 +117,9 @@ func serveKodey(t *testing.T) *kodey {
 	return k
 }
 
-func (k *kodey) ask(host, path, token string) *authv3.CheckResponse {
-	k.t.Helper()
-	ctx, cancel := context.WithTimeout(k.t.Context(), patience)
+func (k *kodey) ask(t *testing.T, host, path, token string) *authv3.CheckResponse {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	answer, err := authv3.NewAuthorizationClient(k.check).Check(ctx, &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
 		Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
@@ -127,14 +127,21 @@ func (k *kodey) ask(host, path, token string) *authv3.CheckResponse {
 		}},
 	}})
 	if err != nil {
-		k.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return answer
 }
 
-func TestDocsIdentity(t *testing.T) {
+// TestDocsTables compares the tables of the document with a running process.
+func TestDocsTables(t *testing.T) {
 	k := serveKodey(t)
-	defer k.end()
+	t.Run("identity", k.identity)
+	t.Run("metrics", k.metrics)
+	t.Run("health", k.health)
+	k.end()
+}
+
+func (k *kodey) identity(t *testing.T) {
 	var headers, fields []string
 	for _, row := range tableOf(t, checkDocument, "header") {
 		if row[0] != "" {
@@ -145,7 +152,7 @@ func TestDocsIdentity(t *testing.T) {
 		}
 		fields = append(fields, row[1])
 	}
-	allowed := k.ask("api.kodey.example", "/v1/teams/t_1", k.token)
+	allowed := k.ask(t, "api.kodey.example", "/v1/teams/t_1", k.token)
 	var real []string
 	for _, h := range allowed.GetOkResponse().GetHeaders() {
 		real = append(real, h.GetHeader().GetKey())
@@ -158,7 +165,7 @@ func TestDocsIdentity(t *testing.T) {
 		t.Errorf("%s has the headers %v, an answer sets or removes %v", checkDocument, headers, real)
 	}
 	seen := map[string]bool{}
-	for _, answer := range []*authv3.CheckResponse{allowed, k.ask("api.kodey.example", "/v1/agents", k.token), k.ask("other.example", "/", "none")} {
+	for _, answer := range []*authv3.CheckResponse{allowed, k.ask(t, "api.kodey.example", "/v1/agents", k.token), k.ask(t, "other.example", "/", "none")} {
 		for name := range answer.GetDynamicMetadata().GetFields() {
 			seen[name] = true
 			if !slices.Contains(fields, name) {
@@ -173,12 +180,10 @@ func TestDocsIdentity(t *testing.T) {
 	}
 }
 
-func TestDocsMetrics(t *testing.T) {
-	k := serveKodey(t)
-	defer k.end()
-	k.ask("api.kodey.example", "/v1/chat", "none")
+func (k *kodey) metrics(t *testing.T) {
+	k.ask(t, "api.kodey.example", "/v1/chat", "none")
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(k.metrics()))
+	families, err := parser.TextToMetricFamilies(strings.NewReader(k.metricsText(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,30 +213,28 @@ func TestDocsMetrics(t *testing.T) {
 	}
 }
 
-func (k *kodey) metrics() string {
-	k.t.Helper()
+func (k *kodey) metricsText(t *testing.T) string {
+	t.Helper()
 	for _, l := range k.status.GetListeners() {
 		if l.GetName() != "http" {
 			continue
 		}
 		answer, err := http.Get("http://" + l.GetAddress() + "/metrics")
 		if err != nil {
-			k.t.Fatal(err)
+			t.Fatal(err)
 		}
 		defer func() { _ = answer.Body.Close() }()
 		text, err := io.ReadAll(answer.Body)
 		if err != nil {
-			k.t.Fatal(err)
+			t.Fatal(err)
 		}
 		return string(text)
 	}
-	k.t.Fatal("no listener is called http")
+	t.Fatal("no listener is called http")
 	return ""
 }
 
-func TestDocsHealth(t *testing.T) {
-	k := serveKodey(t)
-	defer k.end()
+func (k *kodey) health(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	list, err := grpc_health_v1.NewHealthClient(k.check).List(ctx, &grpc_health_v1.HealthListRequest{})

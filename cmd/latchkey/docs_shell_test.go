@@ -22,9 +22,9 @@ import (
 const shellPatience = 2 * time.Minute
 
 // shell is a shell that commands are typed into, in a folder of its own. What
-// is typed runs as it is; only the addresses of the machine, which others use
-// too, are free ones: `latchkey serve` gets --http, `envoy` a base id, and the
-// examples other ports.
+// is typed runs as it is; only the ports and the shared memory of the machine,
+// which others use too, are left alone: `latchkey serve` gets --http, `envoy`
+// --disable-hot-restart, and the examples another port to listen on.
 type shell struct {
 	t     *testing.T
 	dir   string
@@ -56,7 +56,7 @@ func newShell(t *testing.T) *shell {
 	s.wrapper(bin, "latchkey", `case "$1" in serve) shift; set -- serve --http 127.0.0.1:0 "$@";; esac`+"\nexec "+latchkey+` "$@"`)
 	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + os.TempDir()}
 	if envoy, err := envoytest.Find(); err == nil {
-		s.wrapper(bin, "envoy", "exec "+envoy+` --use-dynamic-base-id "$@"`)
+		s.wrapper(bin, "envoy", "exec "+envoy+` --disable-hot-restart "$@"`)
 		env = append(env, "LATCHKEY_ENVOY="+envoy)
 	}
 	s.start(env)
