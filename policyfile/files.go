@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/policy"
@@ -12,8 +13,9 @@ import (
 )
 
 // Files returns the policy files that the paths stand for: a file is itself,
-// a folder is its *.yaml files, sorted by name. A folder without any is an
-// error, and so is a path that is not there.
+// a folder is its *.yaml files, sorted by name, without folders and without
+// names that begin with a dot. A folder without any is an error, and so is a
+// path that is not there.
 func Files(paths ...string) ([]string, error) {
 	var files []string
 	for _, path := range paths {
@@ -25,7 +27,7 @@ func Files(paths ...string) ([]string, error) {
 			files = append(files, path)
 			continue
 		}
-		found, err := filepath.Glob(filepath.Join(escapeGlob(path), "*.yaml"))
+		found, err := inFolder(path)
 		if err != nil {
 			return nil, fmt.Errorf("finding policies in %s: %w", path, err)
 		}
@@ -33,6 +35,27 @@ func Files(paths ...string) ([]string, error) {
 			return nil, fmt.Errorf("the folder %s holds no *.yaml: put policies into it or name a file", path)
 		}
 		files = append(files, found...)
+	}
+	return files, nil
+}
+
+// inFolder leaves out what editors and the kubelet hide behind a dot. A link is
+// what it leads to; one that leads nowhere is kept, so that reading it tells.
+func inFolder(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), ".") || !strings.HasSuffix(entry.Name(), ".yaml") {
+			continue
+		}
+		file := filepath.Join(folder, entry.Name())
+		if info, err := os.Stat(file); err == nil && info.IsDir() {
+			continue
+		}
+		files = append(files, file)
 	}
 	return files, nil
 }
@@ -120,16 +143,4 @@ func hostsOf(doc *policyv1.Policy) []claimedHost {
 		}
 	}
 	return hosts
-}
-
-// escapeGlob makes a path mean itself in a pattern.
-func escapeGlob(path string) string {
-	escaped := make([]byte, 0, len(path))
-	for _, c := range []byte(path) {
-		if c == '*' || c == '?' || c == '[' || c == '\\' {
-			escaped = append(escaped, '\\')
-		}
-		escaped = append(escaped, c)
-	}
-	return string(escaped)
 }

@@ -98,6 +98,40 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// What is hidden or a folder is no policy; a mounted ConfigMap is links through
+// a hidden one, and its files are policies.
+func TestFilesOfAMount(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"..2030_01_31", "folder.yaml"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range []string{"..2030_01_31/kodey.yaml", ".kodey.yaml"} {
+		if err := os.WriteFile(filepath.Join(dir, f), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, link := range [][2]string{
+		{"..2030_01_31", "..data"},
+		{"..data/kodey.yaml", "kodey.yaml"},
+		{"somebody@host.1:2", ".#kodey.yaml"},
+		{"folder.yaml", "linked.yaml"},
+		{"nowhere", "lost.yaml"},
+	} {
+		if err := os.Symlink(link[0], filepath.Join(dir, link[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Files(dir)
+	if want := []string{filepath.Join(dir, "kodey.yaml"), filepath.Join(dir, "lost.yaml")}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v; want %v", got, err, want)
+	}
+	if got, err := Files(filepath.Join(dir, ".kodey.yaml")); err != nil || len(got) != 1 {
+		t.Errorf("a hidden file that is named: %v, %v", got, err)
+	}
+}
+
 func TestPoliciesThatClash(t *testing.T) {
 	dir := t.TempDir()
 	one := "name: one\nhosts: [a.example]\ntenants: [team]\nscopes: [s]\nkey_types: {k: {format: \"k_{secret:30}\", owner: team, scopes: [s]}}\nendpoints: {E: {scopes: [s], routes: [GET /e]}}\n"
