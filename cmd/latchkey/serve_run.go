@@ -21,6 +21,12 @@ import (
 
 // runServe serves until the context ends.
 func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err error) {
+	// First of all: nobody who asks for the files to be read again means to end
+	// the process, whatever it is at.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+
 	// The folder is made by the store: it knows which rights are too many.
 	compiler := &admin.Compiler{}
 	db, err := storage.Open(config.data, storageOptions(compiler))
@@ -29,7 +35,7 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 
-	p := &process{config: config, db: db, log: log, started: time.Now(), health: serve.NewHealth(authz.ServiceName)}
+	p := &process{config: config, db: db, log: log, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName)}
 	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
 	extra := map[string]http.Handler{}
 	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Extra: extra})
@@ -57,6 +63,7 @@ type process struct {
 	config  *serveConfig
 	db      *storage.DB
 	log     *slog.Logger
+	hangup  <-chan os.Signal
 	started time.Time
 
 	checks *authz.Server
@@ -116,6 +123,7 @@ func (p *process) group() (*serve.Group, error) {
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
 	g.Add(serve.Work, "readiness", p.watchReadiness)
+	g.Add(serve.Work, "SIGHUP", p.watchHangup)
 	if len(p.config.policies) > 0 {
 		if err := p.watchFiles(&g); err != nil {
 			for _, l := range p.listeners {
@@ -145,28 +153,31 @@ func (p *process) watchReadiness(ctx context.Context) error {
 	}
 }
 
-// watchFiles reads the policy files again when they change, and on SIGHUP.
+// watchFiles reads the policy files again when they change.
 func (p *process) watchFiles(g *serve.Group) error {
 	watcher, err := serve.NewWatcher(p.log, p.config.policies...)
 	if err != nil {
 		return err
 	}
 	g.Add(serve.Work, "policy files", func(ctx context.Context) error { return watcher.Run(ctx, p.files.reload) })
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	g.Add(serve.Work, "SIGHUP", func(ctx context.Context) error {
-		defer signal.Stop(hangup)
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-hangup:
-				p.log.Info("SIGHUP: reading the policy files again")
-				p.files.reload(ctx)
-			}
-		}
-	})
 	return nil
+}
+
+// watchHangup reads the policy files again on SIGHUP.
+func (p *process) watchHangup(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.hangup:
+			if len(p.config.policies) == 0 {
+				p.log.Info("SIGHUP: there are no policy files to read again")
+				continue
+			}
+			p.log.Info("SIGHUP: reading the policy files again")
+			p.files.reload(ctx)
+		}
+	}
 }
 
 // source hands the store at one revision to the decision.
