@@ -141,13 +141,14 @@ func (s *Server) hanging(l *lookup, tenants, principals []string) error {
 	return wrong.err()
 }
 
-// bounds reports whether a key is bounded by its creator.
+// bounds reports whether a key depends on its creator: by its ceiling, or
+// because endpoints may ask the creator for permissions.
 func (w World) bounds(r *key.Record) bool {
 	var t *policy.KeyType
 	if p := w.Policies.Policy(r.Policy); p != nil {
 		t = p.Type(r.Type)
 	}
-	return t != nil && t.Ceiling
+	return t != nil && t.Owner != "" && (t.Ceiling || t.Grant != policy.ByRole && w.Policies.Policy(r.Policy).HasPermissions())
 }
 
 func liveKeys(n int) string {

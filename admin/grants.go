@@ -40,13 +40,23 @@ func (w World) role(p *policy.Policy, t *policy.KeyType, role string) error {
 	return nil
 }
 
+// maxScopes is the most scopes that a request may name.
+const maxScopes = 256
+
 // chosen checks scopes that are chosen, and names each that can't be.
 func (w World) chosen(p *policy.Policy, t *policy.KeyType, scopes []string) error {
 	if t.Grant != policy.Chosen {
 		if len(scopes) > 0 {
-			return invalid("scopes: those of the type %s aren't chosen, they come with its type or role: leave them out", t.Name)
+			named := make([]string, min(len(scopes), maxScopes))
+			for i := range named {
+				named[i] = w.quote(scopes[i])
+			}
+			return invalid("scopes: %s can't be chosen: those of the type %s come with its type or role: leave them out", strings.Join(named, ", "), t.Name)
 		}
 		return nil
+	}
+	if len(scopes) > maxScopes {
+		return invalid("scopes: %d are more than the %d that a policy may have: name each once", len(scopes), maxScopes)
 	}
 	var wrong mistakes
 	grantable := p.ScopeNames(t.Scopes)
@@ -80,6 +90,25 @@ func (w World) bounded(p *policy.Policy, t *policy.KeyType, r *key.Record, befor
 	}
 	return refused("scopes: %s %s doesn't hold, in %s: %s: grant less, or give the principal more first",
 		who, principal, r.Tenant, strings.Join(missing, ", "))
+}
+
+// outranked returns an error where a key could do more in its tenant now than
+// the acting principal could: scopes, for types with the ceiling `creator`,
+// and permissions.
+func (w World) outranked(p *policy.Policy, t *policy.KeyType, r *key.Record, caller Caller) error {
+	if caller.Acting == "" || r.Tenant == "" {
+		return nil
+	}
+	can, has := p.Held(t, r, r.Tenant, w.Directory), p.Holds(caller.Acting, r.Tenant, w.Directory)
+	more := p.PermissionNames(can.Permissions.Minus(has.Permissions))
+	if t.Ceiling {
+		more = append(p.ScopeNames(can.Scopes.Minus(has.Scopes)), more...)
+	}
+	if len(more) == 0 {
+		return nil
+	}
+	return refused("this key can do more than %s can in %s: %s: let somebody do it who holds that, or the operator",
+		caller.Acting, r.Tenant, strings.Join(more, ", "))
 }
 
 func sorted(list []string) []string {

@@ -38,7 +38,13 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", http.MethodPost)
 		g.refuse(w, r, connect.CodeUnimplemented, http.StatusMethodNotAllowed, "the admin API is called with POST")
 	default:
-		handler.ServeHTTP(w, withCertificate(r))
+		r = withCertificate(r)
+		// Methods ask too, for the name that they record; those of others might not.
+		if _, err := callerOf(r.Context(), ""); err != nil {
+			g.refuse(w, r, connect.CodePermissionDenied, http.StatusForbidden, err.Error())
+			return
+		}
+		handler.ServeHTTP(w, r)
 	}
 }
 

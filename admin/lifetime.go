@@ -11,6 +11,10 @@ import (
 	"github.com/latchkey/latchkey/policy"
 )
 
+// longestLife is the longest time that can be counted from now, a hundred
+// years: the same as on the command line, and well within what a duration holds.
+const longestLife = 36500 * 24 * time.Hour
+
 // expiry reads when a key shall end: at a time, or after a while from now. The
 // zero time is never.
 func (w World) expiry(at *timestamppb.Timestamp, in *durationpb.Duration) (time.Time, error) {
@@ -28,6 +32,9 @@ func (w World) expiry(at *timestamppb.Timestamp, in *durationpb.Duration) (time.
 	case in != nil:
 		if in.CheckValid() != nil || in.AsDuration() <= 0 {
 			return time.Time{}, invalid("expires_in: it must be longer than nothing: give a duration such as 90d")
+		}
+		if in.GetSeconds() > int64(longestLife/time.Second) {
+			return time.Time{}, invalid("expires_in: it can't be longer than %s: give a shorter time, or none for a key that doesn't expire", span(longestLife))
 		}
 		return w.Now.Add(in.AsDuration()).UTC(), nil
 	}

@@ -17,12 +17,16 @@ func (s *Server) rotateKey(ctx context.Context, caller Caller, r *adminv1.Rotate
 			if err := operatorsOwn(caller, "rotate", old); err != nil {
 				return transition{}, err
 			}
-			_, t, err := l.typeOf(old)
+			p, t, err := l.typeOf(old)
 			if err != nil {
 				return transition{}, err
 			}
 			if !t.RotatesInPlace {
 				return transition{}, unfit("keys of the type %s aren't rotated: create another one, move over, then revoke %s", t.Name, old.ID)
+			}
+			// Whoever rotates a key gets its token.
+			if err := l.outranked(p, t, old, caller); t.Ceiling && err != nil {
+				return transition{}, err
 			}
 			overlap, err := grace(t, r.GetGrace())
 			if err != nil {

@@ -226,8 +226,12 @@ func TestExtraServicesAreGuardedToo(t *testing.T) {
 	b.extra = map[string]http.Handler{"/extra/": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "extra")
 	})}
-	for header, want := range map[string]int{"X-Other": 200, "Authorization": 403, "Origin": 403} {
-		r := httptest.NewRequestWithContext(t.Context(), "POST", "http://localhost/extra/Method", nil)
+	for header, want := range map[string]int{"X-Other": 200, "Authorization": 403, "Origin": 403, "X-Nobody": 403} {
+		ctx := t.Context()
+		if header != "X-Nobody" {
+			ctx = WithOperator(ctx, "uid:0")
+		}
+		r := httptest.NewRequestWithContext(ctx, "POST", "http://localhost/extra/Method", nil)
 		r.Header.Set(header, "x")
 		w := httptest.NewRecorder()
 		b.Handler().ServeHTTP(w, r)

@@ -22,7 +22,6 @@ var codes = []struct {
 	{ErrRefused, connect.CodePermissionDenied},
 	{ErrAbsent, connect.CodeNotFound},
 	{ErrUnfit, connect.CodeFailedPrecondition},
-	{key.ErrUnknown, connect.CodeNotFound},
 	{key.ErrRevoked, connect.CodeFailedPrecondition},
 	{key.ErrExpired, connect.CodeFailedPrecondition},
 	{key.ErrStillRetiring, connect.CodeFailedPrecondition},

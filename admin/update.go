@@ -74,6 +74,11 @@ func (w World) update(caller Caller, old *key.Record, r *adminv1.UpdateKeyReques
 	if caller.Acting != next.Creator {
 		wrong.add(w.bounded(p, t, next, before, "the caller", caller.Acting))
 	}
+	if next.Creator != old.Creator {
+		// Endpoints ask a key's creator for permissions beside the scopes: nobody
+		// hands a key to somebody through whom it could do more than he could.
+		wrong.add(w.outranked(p, t, next, caller))
+	}
 	if wrong != nil {
 		return nil, wrong.err()
 	}

@@ -5,8 +5,6 @@ import "errors"
 // Conditions of keys. They are wrapped with the place and the remedy; test
 // them with errors.Is.
 var (
-	// ErrUnknown is returned when no key has the id or digest.
-	ErrUnknown = errors.New("no such key")
 	// ErrRevoked is returned when a revoked key is to be changed. Revoking is final.
 	ErrRevoked = errors.New("the key is revoked, which is final: make a new key")
 	// ErrExpired is returned when an expired key is to be rotated.
