@@ -78,10 +78,12 @@ func tokenText(text string) bool {
 	return true
 }
 
-// carriesCredential reports whether a declared place is filled, so that it
-// must not reach the upstream.
-func (r *Request) carriesCredential(place policy.Credential) bool {
+// mayCarryCredential reports whether a declared place must be emptied before
+// the request goes on: unless what stands there is certainly another scheme's.
+// A place that we don't see counts, because Envoy may have hidden it from us
+// and still pass it on.
+func (r *Request) mayCarryCredential(place policy.Credential) bool {
 	value, times := r.headers.get(place.Header)
 	_, outcome := read(place, value, times)
-	return outcome != policy.KeyMissing
+	return !place.Bearer || outcome != policy.KeyMissing || times != 1 || value == "" || strings.Contains(value, ",")
 }

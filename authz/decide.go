@@ -43,8 +43,26 @@ func (d *decision) decide() Verdict {
 	if d.Reason == policy.Undecided {
 		d.Reason = d.authorized()
 	}
+	if d.Key != nil && !d.Reason.Allows() {
+		d.known()
+	}
 	d.trace.verdict(d)
 	return d.Verdict
+}
+
+// known fills in what a refused request doesn't get to, for those who read the
+// metadata of refusals: what the key holds, and the tenant that owns it, unless
+// that is what is in doubt.
+func (d *decision) known() {
+	if d.Held == (policy.Holder{}) {
+		d.Held = d.Place.Policy.Held(d.Type, d.Key, d.Key.Tenant, d.view.Directory)
+	}
+	if d.Tenant == "" && d.Reason != policy.TenantMismatch {
+		d.Tenant = d.Key.Tenant
+	}
+	if t := d.view.Directory.Tenant(d.Key.Tenant); t != nil && d.Plan == "" {
+		d.Plan = t.Plan
+	}
 }
 
 // addressed finds whose request it is, and whether it needs a key at all.
@@ -95,8 +113,8 @@ func (d *decision) authenticated() policy.Reason {
 		d.Key = nil // a key of another policy is nobody's business here
 		return d.fail("key", policy.KeyUnknown)
 	}
-	if d.Type = d.Place.Policy.Type(d.Key.Type); d.Type == nil {
-		d.Key = nil // its type was taken out of the policy
+	if d.Type = d.Place.Policy.Type(d.Key.Type); d.Type == nil || d.Type.Owner != directory.Kind(d.Key.Tenant) {
+		d.Key, d.Type = nil, nil // its type was taken out of the policy, or is another's now
 		return d.fail("key", policy.KeyUnknown)
 	}
 	switch d.Key.StatusOf(d.secret, d.now) {
@@ -187,14 +205,14 @@ func (d *decision) stand(e *policy.Endpoint) bool {
 		}
 		d.Tenant = named.tenant
 	} else {
-		reached := d.Place.Policy.Reach(d.Type, d.Key, d.view.Directory)
+		reached, few := d.Place.Policy.Reach(d.Type, d.Key, d.view.Directory, maxTenantsHeader)
 		switch {
+		case !few:
+			return false // too many to hand on: the request must name one
 		case len(reached) == 1:
 			d.Tenant = reached[0]
 		case e.NeedsTenant, len(reached) == 0 && !e.NoTenant:
 			return false
-		case listLength(reached) > maxTenantsHeader:
-			return false // too many to hand on: the request must name one
 		default:
 			d.Tenants = reached
 		}
@@ -203,15 +221,6 @@ func (d *decision) stand(e *policy.Endpoint) bool {
 		d.Plan = t.Plan
 	}
 	return !e.NeedsTenant || d.Tenant != ""
-}
-
-// listLength is the length of the names joined by commas.
-func listLength(list []string) int {
-	n := len(list) - 1
-	for _, s := range list {
-		n += len(s)
-	}
-	return n
 }
 
 // pass and fail note a step where somebody wants to know.

@@ -13,8 +13,8 @@ type headers struct {
 	http *authv3.AttributeContext_HttpRequest
 }
 
-// get returns the values of a header, joined by commas, and how often it was
-// sent. A header that Envoy joined counts once: its value holds a comma.
+// get returns the values of a header, the first two joined by a comma, and how
+// often it was sent. A header that Envoy joined counts once: its value holds a comma.
 func (h headers) get(name string) (value string, times int) {
 	if v, ok := h.http.GetHeaders()[name]; ok {
 		value, times = v, 1
@@ -27,10 +27,14 @@ func (h headers) get(name string) (value string, times int) {
 		if v == "" {
 			v = entry.GetValue()
 		}
-		if times++; times > 1 {
-			v = value + "," + v
+		switch times++; times {
+		case 1:
+			value = v
+		case 2:
+			value += "," + v
+		default:
+			// Twice is as wrong as a thousand times, and costs less.
 		}
-		value = v
 	}
 	return value, times
 }

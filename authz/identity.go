@@ -73,7 +73,7 @@ func (v *Verdict) upstream(r *Request, facts map[string]string) (set []policy.He
 		}
 	}
 	for _, place := range v.Place.Policy.Credentials() {
-		if r.carriesCredential(place) {
+		if r.mayCarryCredential(place) {
 			gone[place.Header] = true
 		}
 	}

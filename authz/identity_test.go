@@ -3,7 +3,6 @@ package authz
 import (
 	"fmt"
 	"maps"
-	"strings"
 	"testing"
 
 	"github.com/latchkey/latchkey/directory"
@@ -49,8 +48,9 @@ func TestWhatTheUpstreamIsTold(t *testing.T) {
 				}
 				checkOurs(t, got, headers, ours(want))
 				for _, name := range []string{"authorization", "x-api-key"} {
-					if got.removed[name] != strings.HasPrefix(place, name) {
-						t.Errorf("%s: %s removed is %v", id, name, got.removed[name])
+					// Also the place that isn't seen: Envoy may have hidden it.
+					if !got.removed[name] {
+						t.Errorf("%s: %s is not removed", id, name)
 					}
 				}
 			}

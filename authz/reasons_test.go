@@ -64,33 +64,33 @@ func reasonCases() map[policy.Reason]reasonCase {
 		policy.KeyUnknown:   {request: get("/things", "x-api-key: sk_live_"+filler), metadata: things},
 		policy.KeyRevoked: {
 			world:   func(w *world) { w.keys["key_full"].Revoked = noon.Add(-time.Hour) },
-			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", things),
+			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, facts{"scopes": "read write"})),
 		},
 		policy.KeyExpired: {
 			world:   func(w *world) { w.keys["key_full"].Expires = noon },
-			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", things),
+			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, facts{"scopes": "read write"})),
 		},
 		policy.KeyDisabled: {
 			world:   func(w *world) { w.keys["key_full"].Disabled = true },
-			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", things),
+			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, facts{"scopes": "read write"})),
 		},
 		policy.PrincipalGone: {
 			world:   func(w *world) { w.principals["user:ada"].Suspended = true },
-			request: get("/things", bearer("key_user")), metadata: ofKey("key_user", "user", with(things, facts{"principal": "user:ada"})),
+			request: get("/things", bearer("key_user")), metadata: ofKey("key_user", "user", with(things, facts{"principal": "user:ada", "scopes": "read write"})),
 		},
 		policy.TenantSuspended: {
 			world:   func(w *world) { w.tenants["org:o_1"].Suspended = true },
-			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", things),
+			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, facts{"scopes": "read write"})),
 		},
-		policy.PathAmbiguous:   {request: get("/things/%61", bearer("key_full")), metadata: ofKey("key_full", "secret", nil)},
-		policy.EndpointUnknown: {request: get("/nothing", bearer("key_full")), metadata: ofKey("key_full", "secret", nil)},
+		policy.PathAmbiguous:   {request: get("/things/%61", bearer("key_full")), metadata: ofKey("key_full", "secret", with(inTeam1, facts{"scopes": "read write"}))},
+		policy.EndpointUnknown: {request: get("/nothing", bearer("key_full")), metadata: ofKey("key_full", "secret", with(inTeam1, facts{"scopes": "read write"}))},
 		policy.EnvironmentMismatch: {
 			request:  get("/things", bearer("key_test")),
-			metadata: ofKey("key_test", "secret", with(things, facts{"environment": "test"})),
+			metadata: ofKey("key_test", "secret", with(things, inTeam1, facts{"environment": "test", "scopes": "read"})),
 		},
 		policy.KeyTypeNotAllowed: {
 			request:  get("/admin/x", bearer("key_full")),
-			metadata: ofKey("key_full", "secret", facts{"endpoint": "Administer"}),
+			metadata: ofKey("key_full", "secret", with(inTeam1, facts{"endpoint": "Administer", "scopes": "read write"})),
 		},
 		policy.ScopeMissing: {request: get("/things", bearer("key_none")), metadata: ofKey("key_none", "secret", with(things, inTeam1))},
 		policy.PermissionMissing: {
@@ -99,7 +99,7 @@ func reasonCases() map[policy.Reason]reasonCase {
 		},
 		policy.TenantMismatch: {
 			request:  get("/things", bearer("key_full"), "x-team-id: t_2"),
-			metadata: ofKey("key_full", "secret", with(things, facts{"scopes": "read write"})),
+			metadata: ofKey("key_full", "secret", with(things, facts{"scopes": "read write", "plan": "free"})),
 		},
 		policy.Allowed: {
 			request:  get("/things", bearer("key_full")),

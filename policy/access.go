@@ -123,23 +123,29 @@ func (p *Policy) Reaches(t *KeyType, r *key.Record, tenant string, dir directory
 }
 
 // Reach returns the tenants that a key reaches when a request names none: its
-// own, or every one that its principal reaches now, sorted.
-func (p *Policy) Reach(t *KeyType, r *key.Record, dir directory.Reader) []string {
+// own, or every one that its principal reaches now, sorted. It gives up, and
+// returns false, once their names joined by commas are longer than limit, so
+// that nobody's memberships make a check slow.
+func (p *Policy) Reach(t *KeyType, r *key.Record, dir directory.Reader, limit int) ([]string, bool) {
 	if t.Owner != "" {
-		return []string{r.Tenant}
+		return []string{r.Tenant}, true
 	}
 	who := directory.ActivePrincipal(dir, r.Principal)
 	if who == nil {
-		return nil
+		return nil, true
 	}
 	var reached []string
+	length := -1
 	for tenant := range who.Memberships {
 		if p.Reaches(t, r, tenant, dir) {
+			if length += 1 + len(tenant); length > limit {
+				return nil, false
+			}
 			reached = append(reached, tenant)
 		}
 	}
 	slices.Sort(reached)
-	return reached
+	return reached, true
 }
 
 // closure returns the set with everything that its scopes imply.

@@ -273,7 +273,7 @@ func headerProblem(name string) string {
 	switch {
 	case name == "" || len(name) > 128:
 		return "(a header's name has 1 to 128 characters)"
-	case strings.HasPrefix(name, "x-latchkey-"), strings.HasPrefix(name, "x-envoy-"):
+	case strings.HasPrefix(strings.ReplaceAll(name, "_", "-"), "x-latchkey-"), strings.HasPrefix(name, "x-envoy-"):
 		return "(these headers belong to Latchkey and Envoy)"
 	case slices.Contains([]string{
 		"host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive",

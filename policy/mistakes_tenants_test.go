@@ -105,6 +105,9 @@ var placeMistakes = []mistake{
 	{"a word that is no place", minimal + `tenants { name: "a" named_by: "Header x-org" }`, []string{
 		"tenants/a/named_by/0 | \"Header x-org\" is no place in a request | write `header NAME`, `path PARAMETER` or `query PARAMETER`",
 	}},
+	{"a header of ours in another spelling", minimal + `tenants { name: "a" named_by: "header X_Latchkey_Tenant" }`, []string{
+		`tenants/a/named_by/0 | the header "X_Latchkey_Tenant" can't name a tenant (these headers belong to Latchkey and Envoy) | use a header such as x-tenant-id`,
+	}},
 	{"a header of ours", minimal + `tenants { name: "a" named_by: "header x-latchkey-tenant" }`, []string{
 		`tenants/a/named_by/0 | the header "x-latchkey-tenant" can't name a tenant (these headers belong to Latchkey and Envoy) | use a header such as x-tenant-id`,
 	}},
