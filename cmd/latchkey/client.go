@@ -49,6 +49,13 @@ func addClient(cmd *cobra.Command, f func(*cobra.Command, *client, []string) err
 		admin = defaultAdmin
 	}
 	cmd.Flags().StringVar(&c.admin, "admin", admin, "admin address of the process to ask; $LATCHKEY_ADMIN changes the default")
+	arguments := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := noneEmpty(cmd); err != nil || arguments == nil {
+			return err
+		}
+		return arguments(cmd, args)
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := c.check(); err != nil {
 			return err

@@ -33,7 +33,7 @@ func readInput(cmd *cobra.Command, name string, max int64) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	if int64(len(text)) > max {
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, max)
+		return nil, fmt.Errorf("the file is larger than the %d bytes that are read", max)
 	}
 	return text, nil
 }
@@ -43,11 +43,16 @@ func readInput(cmd *cobra.Command, name string, max int64) ([]byte, error) {
 func readToken(cmd *cobra.Command, name string) (key.Token, error) {
 	text, err := readInput(cmd, name, 4*key.MaxTokenLength)
 	if err != nil {
-		return key.Token{}, err
+		// Whoever mistakes the flag names a token in place of a file.
+		var path *os.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return key.Token{}, fmt.Errorf("the file with the token can't be read: %w: name a file that holds it, or - for stdin", err)
 	}
 	token := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	if token == "" {
-		return key.Token{}, fmt.Errorf("there is no token in %s", name)
+		return key.Token{}, errors.New("there is no token in the file: write it there, on one line")
 	}
 	return key.NewToken(token), nil
 }

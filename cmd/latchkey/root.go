@@ -104,6 +104,22 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usagef("the flags can't be read: %s", fmt.Sprintf("see `%s --help`", cmd.CommandPath()))
 }
 
+// naming are the flags that name somebody or something. Left out, each means
+// somebody or something else: the operator, or all.
+var naming = []string{"as", "environment", "key", "policy", "principal", "role", "status", "tenant", "type"}
+
+// noneEmpty is the check that no flag that names something is given an empty
+// name, as a script does whose variable isn't set: it must not mean the same as
+// leaving the flag out.
+func noneEmpty(cmd *cobra.Command) error {
+	for _, name := range naming {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
+			return usagef("--%s is given and empty: name one, or leave the flag out", name)
+		}
+	}
+	return nil
+}
+
 // atMostOne is the check that no two of these flags are given.
 func atMostOne(cmd *cobra.Command, flags ...string) error {
 	var given []string
