@@ -2,7 +2,7 @@ package policyfile
 
 import (
 	"errors"
-	"slices"
+	"strings"
 
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/policy"
@@ -34,24 +34,34 @@ func Parse(file string, src []byte) (*policyv1.Policy, *strictyaml.Source, error
 func Load(file string, src []byte) (*Loaded, error) {
 	doc := &policyv1.Policy{}
 	source, mistakes := strictyaml.DecodeSome(file, src, doc)
-	later := laterStages(mistakes)
-	if later == nil {
+	broken, bounded := damageOf(mistakes)
+	if !bounded {
 		return nil, mistakes
 	}
+	told := map[string]bool{}
 	note := func(path []string, offset int, message, remedy string) {
-		if later(path) {
+		path = broken.shift(path)
+		if id := strings.Join(path, "\x00") + "\x00" + message; !told[id] && !broken.explains(path, message) {
+			told[id] = true
 			mistakes = append(mistakes, source.MistakeWithin(path, offset, message, remedy))
 		}
 	}
-	compiled, err := policy.Compile(doc)
-	var problems policy.Problems
-	switch {
-	case errors.As(err, &problems):
-		for _, p := range problems {
-			note(p.Path, -1, p.Message, p.Remedy)
+	compile := func(doc *policyv1.Policy) *policy.Policy {
+		compiled, err := policy.Compile(doc)
+		var problems policy.Problems
+		switch {
+		case errors.As(err, &problems):
+			for _, p := range problems {
+				note(p.Path, -1, p.Message, p.Remedy)
+			}
+		case err != nil:
+			mistakes = append(mistakes, source.Mistake(nil, err.Error(), "correct the policy"))
 		}
-	case err != nil:
-		mistakes = append(mistakes, source.Mistake(nil, err.Error(), "correct the policy"))
+		return compiled
+	}
+	compiled := compile(doc)
+	if other := broken.withStandIn(doc); other != nil {
+		compile(other)
 	}
 	rules, ruleProblems := CompileRules(doc)
 	for _, p := range ruleProblems {
@@ -62,33 +72,4 @@ func Load(file string, src []byte) (*Loaded, error) {
 		return nil, mistakes
 	}
 	return &Loaded{Doc: doc, Policy: compiled, Rules: rules, Source: source}, nil
-}
-
-// laterStages says whose complaints are worth telling although the document
-// could not be read whole: those about places that no mistake was found at, in or around. It
-// returns nil when a mistake took away what the rest of the document refers
-// to, so that complaints would follow from it and from nothing else.
-func laterStages(mistakes strictyaml.Mistakes) func(path []string) bool {
-	var broken [][]string
-	for _, m := range mistakes {
-		switch {
-		case m.Extra:
-			continue
-		case len(m.Path) == 0, slices.Contains([]string{"environments", "tenants", "permissions", "scopes"}, m.Path[0]):
-			return nil
-		case len(m.Path) == 1 && (m.Path[0] == "key_types" || m.Path[0] == "endpoints"):
-			return nil
-		case m.Path[0] == "endpoints":
-			broken = append(broken, []string{"tenants"}) // whose named_by refers to parameters of routes
-		case len(m.Path) > 2 && m.Path[2] == "owner":
-			broken = append(broken, m.Path[:2]) // a role and what is reached depend on it
-		}
-		broken = append(broken, m.Path)
-	}
-	return func(path []string) bool {
-		return !slices.ContainsFunc(broken, func(b []string) bool {
-			n := min(len(b), len(path))
-			return slices.Equal(b[:n], path[:n])
-		})
-	}
 }

@@ -136,7 +136,7 @@ func TestPoliciesThatClash(t *testing.T) {
 	dir := t.TempDir()
 	one := "name: one\nhosts: [a.example]\ntenants: [team]\nscopes: [s]\nkey_types: {k: {format: \"k_{secret:30}\", owner: team, scopes: [s]}}\nendpoints: {E: {scopes: [s], routes: [GET /e]}}\n"
 	two := strings.Replace(one, "hosts: [a.example]", "hosts: [b.example, a.example]", 1)
-	for name, src := range map[string]string{"1.yaml": one, "2.yaml": two, "3.yaml": "nam: three\n"} {
+	for name, src := range map[string]string{"1.yaml": one, "2.yaml": two, "3.yaml": strings.Replace(one, "name: one", "nam: three", 1)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(src), 0o644); err != nil {
 			t.Fatal(err)
 		}
