@@ -37,6 +37,10 @@ type policyFiles struct {
 	mu    sync.Mutex
 	found error                 // why the paths stand for no files; nil if they do
 	files map[string]policyFile // by name of the file
+
+	said   map[string]saying // by name of the file, for those that are there
+	inUse  map[string]string // the file that each policy last came from
+	unsaid map[string]error  // by policy: it is in use and its file says something else
 }
 
 // policyFile is a file as it was last tried.
@@ -57,7 +61,7 @@ func newPolicyFiles(paths []string, a *admin.Server, db *storage.DB, log *slog.L
 			Name: "latchkey_policy_last_reload_success_timestamp_seconds",
 			Help: "When the newest content of every policy file was last found to be in use; 0 for never.",
 		}),
-		files: map[string]policyFile{},
+		files: map[string]policyFile{}, inUse: map[string]string{},
 	}
 	for _, result := range []string{"success", "failure"} {
 		f.reloads.WithLabelValues(result)
@@ -135,20 +139,33 @@ func (f *policyFiles) reload(ctx context.Context) {
 		f.log.Error("the policy files can't be found: those in use stay in use", "error", err)
 	}
 	f.found = err
-	todo := map[string][]byte{}
+	if err != nil {
+		return
+	}
+	said, contents := map[string]saying{}, map[string][]byte{}
 	for _, file := range files {
 		src, err := os.ReadFile(file)
 		if err != nil {
-			f.failed(file, policyFile{policy: f.files[file].policy}, fmt.Errorf("reading a policy: %w", err))
+			policy := f.files[file].policy
+			said[file] = saying{name: policy, bad: true}
+			f.failed(file, policyFile{policy: policy}, fmt.Errorf("reading a policy: %w", err))
 			continue
 		}
-		// What failed is tried again: what it met may have gone.
-		if last, ok := f.files[file]; !ok || last.err != nil || last.sum != sha256.Sum256(src) {
-			todo[file] = src
-		}
+		said[file], contents[file] = f.hear(file, src), src
 	}
-	f.apply(ctx, todo)
+	f.said = said
+	for file, err := range f.clashes() {
+		f.failed(file, f.tried(file), err)
+		delete(contents, file)
+	}
+	// What failed is tried again: what it met may have gone.
+	maps.DeleteFunc(contents, func(file string, _ []byte) bool {
+		last, ok := f.files[file]
+		return ok && last.err == nil && last.sum == said[file].sum
+	})
+	f.apply(ctx, contents)
 	f.forget(files)
+	f.findUnsaid()
 	if len(f.problemsLocked()) == 0 {
 		f.lastSuccess.SetToCurrentTime()
 	}
@@ -166,9 +183,10 @@ func (f *policyFiles) apply(ctx context.Context, todo map[string][]byte) {
 				failures[file] = err
 				continue
 			}
-			now := policyFile{sum: sha256.Sum256(todo[file]), policy: nameOf(file, todo[file])}
+			now := f.tried(file)
 			last, known := f.files[file]
 			f.files[file] = now
+			f.inUse[now.policy] = file
 			f.reloads.WithLabelValues("success").Inc()
 			if changed || !known || last.err != nil {
 				f.log.Info("a policy file is in use", "file", file, "policy", now.policy, "changed", changed, "revision", f.db.Position().Revision)
@@ -178,11 +196,16 @@ func (f *policyFiles) apply(ctx context.Context, todo map[string][]byte) {
 		}
 		if !progress || len(failures) == 0 {
 			for file, err := range failures {
-				f.failed(file, policyFile{sum: sha256.Sum256(todo[file]), policy: nameOf(file, todo[file])}, err)
+				f.failed(file, f.tried(file), err)
 			}
 			return
 		}
 	}
+}
+
+// tried is the newest content of a file, of which nothing bad is known yet.
+func (f *policyFiles) tried(file string) policyFile {
+	return policyFile{sum: f.said[file].sum, policy: f.said[file].name}
 }
 
 // failed notes that a file can't be used, and says so once.
@@ -199,19 +222,15 @@ func (f *policyFiles) failed(file string, now policyFile, err error) {
 // forget deals with files that are gone. A policy doesn't go with its file: a
 // file that is missing for a moment would lock everybody out.
 func (f *policyFiles) forget(files []string) {
-	if f.found != nil {
-		return
-	}
 	stored, _ := f.db.Documents()
+	holders := f.holders()
 	for file, one := range f.files {
 		if slices.Contains(files, file) {
 			continue
 		}
-		moved := false
-		for _, other := range files {
-			moved = moved || f.files[other].policy == one.policy && f.files[other].err == nil
-		}
-		if moved || stored[one.policy] == nil {
+		// It may have moved, or another may be the one that is in use.
+		from := f.inUse[one.policy]
+		if len(holders[one.policy]) > 0 || from != "" && from != file || stored[one.policy] == nil {
 			delete(f.files, file)
 			continue
 		}
@@ -236,6 +255,9 @@ func (f *policyFiles) problemsLocked() []string {
 		if err := f.files[file].err; err != nil {
 			all = append(all, inFile(file, err).Error())
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.unsaid)) {
+		all = append(all, f.unsaid[name].Error())
 	}
 	return all
 }
