@@ -26,7 +26,6 @@ type Compiled struct {
 
 // compiledPolicy is one policy, with what only management needs of it.
 type compiledPolicy struct {
-	doc    *policyv1.Policy
 	policy *policy.Policy
 	rules  *policyfile.Rules
 }
@@ -99,7 +98,7 @@ func (c *Compiler) compile(documents map[string][]byte) (*Compiled, error) {
 func CompileLoaded(all ...*policyfile.Loaded) (*Compiled, error) {
 	list := make([]*compiledPolicy, len(all))
 	for i, l := range all {
-		list[i] = &compiledPolicy{l.Doc, l.Policy, l.Rules}
+		list[i] = &compiledPolicy{l.Policy, l.Rules}
 	}
 	return together(list...)
 }
@@ -113,7 +112,7 @@ func compileOne(doc *policyv1.Policy) (*compiledPolicy, error) {
 	if len(problems) > 0 {
 		return nil, errors.New(problems[0].String())
 	}
-	return &compiledPolicy{doc, compiled, rules}, nil
+	return &compiledPolicy{compiled, rules}, nil
 }
 
 func together(all ...*compiledPolicy) (*Compiled, error) {

@@ -163,5 +163,5 @@ func (b *batch) forms(d *drafted) []key.Format {
 	if d.format.SecretLength == 0 {
 		return nil
 	}
-	return formsOf(b.Policies.one[d.policy.Name()].typeDoc(d.keyType.Name), d.record.Environment)
+	return d.policy.Formats(d.keyType.Name, d.record.Environment)
 }

@@ -61,7 +61,7 @@ func (s *Server) use(ctx context.Context, caller Caller, loaded *policyfile.Load
 		if old != nil && old.policy.Version() == loaded.Policy.Version() {
 			return nil
 		}
-		next := &compiledPolicy{loaded.Doc, loaded.Policy, loaded.Rules}
+		next := &compiledPolicy{loaded.Policy, loaded.Rules}
 		if out.policies, err = l.Policies.with(name, next); err != nil {
 			return invalid("%s", err)
 		}

@@ -84,8 +84,8 @@ func lacks(old, next *compiledPolicy, r *key.Record, l *lookup) []string {
 // that the next policy doesn't accept. Of a secret only the prefix is known:
 // where several forms share it, all of them must stay.
 func lacksForm(old, next *compiledPolicy, r *key.Record, l *lookup) bool {
-	accepted := formsOf(next.typeDoc(r.Type), r.Environment)
-	possible := formsOf(old.typeDoc(r.Type), r.Environment)
+	accepted := next.policy.Formats(r.Type, r.Environment)
+	possible := old.policy.Formats(r.Type, r.Environment)
 	secrets := []key.Secret{r.Current()}
 	if retiring, ok := r.Retiring(l.Now); ok {
 		secrets = append(secrets, retiring)

@@ -216,6 +216,24 @@ func (t *KeyType) Format(environment string) (key.Format, bool) {
 	return f, ok
 }
 
+// Formats returns the forms that tokens of a type have in an environment: the
+// one that is minted first, then the former ones. A type or an environment
+// that the policy hasn't has none.
+func (p *Policy) Formats(keyType, environment string) []key.Format {
+	var minted, former []key.Format
+	for _, f := range p.forms {
+		if f.keyType.Name != keyType || f.environment != environment {
+			continue
+		}
+		if f.former {
+			former = append(former, f.Format)
+		} else {
+			minted = append(minted, f.Format)
+		}
+	}
+	return append(minted, former...)
+}
+
 // WellFormed reports whether a token has the form of any key type: what is
 // not so is refused without a look-up. The form grants nothing: type and
 // environment come from the stored record.
