@@ -71,7 +71,7 @@ func LoadFiles(paths ...string) ([]*Loaded, error) {
 	var all []*Loaded
 	var mistakes strictyaml.Mistakes
 	for _, file := range files {
-		src, err := os.ReadFile(file)
+		src, err := strictyaml.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("reading a policy: %w", err)
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -66,7 +65,7 @@ and SIGINT end the process once the requests in flight are answered.`,
 func configure(file string, flags *configv1.Serve) (*serveConfig, error) {
 	read := &configv1.Serve{}
 	if file != "" {
-		text, err := os.ReadFile(file)
+		text, err := strictyaml.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
 		}

@@ -107,7 +107,7 @@ func mistakesOf(files []string, stored map[string][]byte) error {
 	var errs []error
 	blocked := false
 	for _, file := range files {
-		src, err := os.ReadFile(file)
+		src, err := strictyaml.ReadFile(file)
 		if err != nil {
 			return fmt.Errorf("reading a policy: %w", err)
 		}
@@ -144,7 +144,7 @@ func (f *policyFiles) reload(ctx context.Context) {
 	}
 	said, contents := map[string]saying{}, map[string][]byte{}
 	for _, file := range files {
-		src, err := os.ReadFile(file)
+		src, err := strictyaml.ReadFile(file)
 		if err != nil {
 			policy := f.files[file].policy
 			said[file] = saying{name: policy, bad: true}

@@ -21,7 +21,7 @@ func (d *decoder) parse(src []byte) *yaml.Node {
 		return nil
 	}
 	if len(src) > MaxSize {
-		return at(1, 1, "", fmt.Sprintf("the file has %d bytes, more than the %d that are read", len(src), MaxSize), "split it")
+		return at(1, 1, "", fmt.Sprintf("the file is larger than the %d bytes that are read", MaxSize), "split it")
 	}
 	if line, column, ok := notText(src); ok {
 		return at(line, column, "", "a byte that is not UTF-8 text, or a control character", "save the file as UTF-8 without control characters")
