@@ -11,14 +11,17 @@ import (
 
 // Problem is one thing that is wrong with a document.
 type Problem struct {
-	Path    []string // fields, names and indexes that lead to the place
+	Path    []string // fields, names and indexes that lead to the place; none: the whole document
 	Message string   // what is wrong
 	Remedy  string   // what to do; may be empty
 }
 
 // String returns the problem on one line.
 func (p Problem) String() string {
-	s := strings.Join(p.Path, ".") + ": " + p.Message
+	s := p.Message
+	if len(p.Path) > 0 {
+		s = strings.Join(p.Path, ".") + ": " + s
+	}
 	if p.Remedy != "" {
 		s += ": " + p.Remedy
 	}
