@@ -41,16 +41,7 @@ func (s *Server) revokeKey(ctx context.Context, caller Caller, r *adminv1.Revoke
 
 // disableKey switches a key off for now.
 func (s *Server) disableKey(ctx context.Context, caller Caller, r *adminv1.DisableKeyRequest) (*adminv1.DisableKeyResponse, error) {
-	out, err := s.change(ctx, caller, change{
-		action: "disable", id: r.GetId(), dryRun: r.GetDryRun(),
-		decide: func(_ *lookup, old *key.Record) (transition, error) {
-			if err := operatorsOwn(caller, "disable", old); err != nil {
-				return transition{}, err
-			}
-			next, err := old.Disable()
-			return transition{next: next}, err
-		},
-	})
+	out, err := s.switchKey(ctx, caller, "disable", r.GetId(), r.GetDryRun(), (*key.Record).Disable)
 	if err != nil {
 		return nil, err
 	}
@@ -59,18 +50,24 @@ func (s *Server) disableKey(ctx context.Context, caller Caller, r *adminv1.Disab
 
 // enableKey switches a disabled key on.
 func (s *Server) enableKey(ctx context.Context, caller Caller, r *adminv1.EnableKeyRequest) (*adminv1.EnableKeyResponse, error) {
-	out, err := s.change(ctx, caller, change{
-		action: "enable", id: r.GetId(), dryRun: r.GetDryRun(),
-		decide: func(_ *lookup, old *key.Record) (transition, error) {
-			if err := operatorsOwn(caller, "enable", old); err != nil {
-				return transition{}, err
-			}
-			next, err := old.Enable()
-			return transition{next: next}, err
-		},
-	})
+	out, err := s.switchKey(ctx, caller, "enable", r.GetId(), r.GetDryRun(), (*key.Record).Enable)
 	if err != nil {
 		return nil, err
 	}
 	return &adminv1.EnableKeyResponse{Key: out.shown(out.next), Position: position(out.at)}, nil
+}
+
+// switchKey does to a key what the action says, by a transition that needs
+// nothing but the key.
+func (s *Server) switchKey(ctx context.Context, caller Caller, action, id string, dryRun bool, to func(*key.Record) (*key.Record, error)) (*changed, error) {
+	return s.change(ctx, caller, change{
+		action: action, id: id, dryRun: dryRun,
+		decide: func(_ *lookup, old *key.Record) (transition, error) {
+			if err := operatorsOwn(caller, action, old); err != nil {
+				return transition{}, err
+			}
+			next, err := to(old)
+			return transition{next: next}, err
+		},
+	})
 }

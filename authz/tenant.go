@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"encoding/hex"
 	"strings"
 
 	"github.com/latchkey/latchkey/directory"
@@ -86,26 +87,17 @@ func unescape(text string) string {
 		switch {
 		case text[i] == '+':
 			b.WriteByte(' ')
-		case text[i] == '%' && i+2 < len(text) && isHex(text[i+1]) && isHex(text[i+2]):
-			b.WriteByte(unhex(text[i+1])<<4 | unhex(text[i+2]))
+		case text[i] == '%' && i+2 < len(text):
+			raw, err := hex.DecodeString(text[i+1 : i+3])
+			if err != nil {
+				b.WriteByte('%')
+				continue
+			}
+			b.Write(raw)
 			i += 2
 		default:
 			b.WriteByte(text[i])
 		}
 	}
 	return b.String()
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-}
-
-func unhex(c byte) byte {
-	switch {
-	case c >= 'a':
-		return c - 'a' + 10
-	case c >= 'A':
-		return c - 'A' + 10
-	}
-	return c - '0'
 }
