@@ -1,49 +1,41 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
 func newKeysDisable() *cobra.Command {
-	q := &adminv1.DisableKeyRequest{}
-	cmd := &cobra.Command{
-		Use:   "disable ID [flags]",
-		Short: "Switch a key off until it is enabled",
-		Args:  exactly("ID"),
-	}
-	addClient(cmd, func(cmd *cobra.Command, c *client, args []string) error {
-		q.Id = args[0]
-		a, err := ask(cmd.Context(), c.keys.DisableKey, q)
-		if err != nil {
-			return err
-		}
-		noteDryRun(cmd, q.DryRun)
-		return c.printKey(cmd, a.GetKey())
+	return newKeysSwitch("disable", "Switch a key off until it is enabled", func(ctx context.Context, c *client, as, id string, dryRun bool) (*adminv1.Key, error) {
+		a, err := ask(ctx, c.keys.DisableKey, &adminv1.DisableKeyRequest{As: as, Id: id, DryRun: dryRun})
+		return a.GetKey(), err
 	})
-	addAs(cmd, &q.As)
-	addDryRun(cmd, &q.DryRun)
-	return cmd
 }
 
 func newKeysEnable() *cobra.Command {
-	q := &adminv1.EnableKeyRequest{}
-	cmd := &cobra.Command{
-		Use:   "enable ID [flags]",
-		Short: "Switch a disabled key on",
-		Args:  exactly("ID"),
-	}
+	return newKeysSwitch("enable", "Switch a disabled key on", func(ctx context.Context, c *client, as, id string, dryRun bool) (*adminv1.Key, error) {
+		a, err := ask(ctx, c.keys.EnableKey, &adminv1.EnableKeyRequest{As: as, Id: id, DryRun: dryRun})
+		return a.GetKey(), err
+	})
+}
+
+// newKeysSwitch returns a command that needs nothing but a key, and prints it.
+func newKeysSwitch(verb, short string, do func(ctx context.Context, c *client, as, id string, dryRun bool) (*adminv1.Key, error)) *cobra.Command {
+	var as string
+	var dryRun bool
+	cmd := &cobra.Command{Use: verb + " ID [flags]", Short: short, Args: exactly("ID")}
 	addClient(cmd, func(cmd *cobra.Command, c *client, args []string) error {
-		q.Id = args[0]
-		a, err := ask(cmd.Context(), c.keys.EnableKey, q)
+		k, err := do(cmd.Context(), c, as, args[0], dryRun)
 		if err != nil {
 			return err
 		}
-		noteDryRun(cmd, q.DryRun)
-		return c.printKey(cmd, a.GetKey())
+		noteDryRun(cmd, dryRun)
+		return c.printKey(cmd, k)
 	})
-	addAs(cmd, &q.As)
-	addDryRun(cmd, &q.DryRun)
+	addAs(cmd, &as)
+	addDryRun(cmd, &dryRun)
 	return cmd
 }
