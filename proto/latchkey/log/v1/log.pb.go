@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: latchkey/log/v1/log.proto
 
-// The change log: one entry for each revision of a store.
+// The change log: one entry for each revision of a store; and the watermark, which remembers beside the store how far it was.
 
 package logv1
 
@@ -101,7 +101,13 @@ type Entry struct {
 	// Why, in the writer's words; may be empty.
 	Note string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
 	// The objects that it wrote.
-	Puts          []*Put `protobuf:"bytes,7,rep,name=puts,proto3" json:"puts,omitempty"`
+	Puts []*Put `protobuf:"bytes,7,rep,name=puts,proto3" json:"puts,omitempty"`
+	// Lineage that it belongs to.
+	Epoch uint64 `protobuf:"varint,8,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Digest over all objects once it is applied.
+	Digest []byte `protobuf:"bytes,9,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Set where a lineage takes the place of another: the newest position of the one that was given up.
+	Supersedes    *Position `protobuf:"bytes,10,opt,name=supersedes,proto3" json:"supersedes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -185,6 +191,173 @@ func (x *Entry) GetPuts() []*Put {
 	return nil
 }
 
+func (x *Entry) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Entry) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *Entry) GetSupersedes() *Position {
+	if x != nil {
+		return x.Supersedes
+	}
+	return nil
+}
+
+// Position is how far a store is.
+type Position struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Lineage. A store that was restored has a greater one than before.
+	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// How many writes; rises by one with each.
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Digest over all objects, in no order.
+	Digest        []byte `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Position) Reset() {
+	*x = Position{}
+	mi := &file_latchkey_log_v1_log_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Position) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Position) ProtoMessage() {}
+
+func (x *Position) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_log_v1_log_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Position.ProtoReflect.Descriptor instead.
+func (*Position) Descriptor() ([]byte, []int) {
+	return file_latchkey_log_v1_log_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Position) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Position) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Position) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+// Mark is one revision in the watermark: that it was durable, and what of earlier objects it changed.
+type Mark struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Position once the revision was durable.
+	Position *Position `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	// When it was written.
+	At *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	// What was done, such as `keys.revoke`.
+	Action string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	// The objects that it replaced or removed, and what was put in the directory: what may have taken access away. Policies are left out.
+	Puts []*Put `protobuf:"bytes,4,rep,name=puts,proto3" json:"puts,omitempty"`
+	// Only in the first mark of a file: the keys that are known to be revoked up to here.
+	Revoked       []string `protobuf:"bytes,5,rep,name=revoked,proto3" json:"revoked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mark) Reset() {
+	*x = Mark{}
+	mi := &file_latchkey_log_v1_log_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mark) ProtoMessage() {}
+
+func (x *Mark) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_log_v1_log_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mark.ProtoReflect.Descriptor instead.
+func (*Mark) Descriptor() ([]byte, []int) {
+	return file_latchkey_log_v1_log_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Mark) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *Mark) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *Mark) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Mark) GetPuts() []*Put {
+	if x != nil {
+		return x.Puts
+	}
+	return nil
+}
+
+func (x *Mark) GetRevoked() []string {
+	if x != nil {
+		return x.Revoked
+	}
+	return nil
+}
+
 // Put is one object's new state.
 type Put struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -202,7 +375,7 @@ type Put struct {
 
 func (x *Put) Reset() {
 	*x = Put{}
-	mi := &file_latchkey_log_v1_log_proto_msgTypes[1]
+	mi := &file_latchkey_log_v1_log_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -214,7 +387,7 @@ func (x *Put) String() string {
 func (*Put) ProtoMessage() {}
 
 func (x *Put) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_log_v1_log_proto_msgTypes[1]
+	mi := &file_latchkey_log_v1_log_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -227,7 +400,7 @@ func (x *Put) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Put.ProtoReflect.Descriptor instead.
 func (*Put) Descriptor() ([]byte, []int) {
-	return file_latchkey_log_v1_log_proto_rawDescGZIP(), []int{1}
+	return file_latchkey_log_v1_log_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Put) GetKind() Kind {
@@ -262,7 +435,7 @@ var File_latchkey_log_v1_log_proto protoreflect.FileDescriptor
 
 const file_latchkey_log_v1_log_proto_rawDesc = "" +
 	"\n" +
-	"\x19latchkey/log/v1/log.proto\x12\x0flatchkey.log.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x01\n" +
+	"\x19latchkey/log/v1/log.proto\x12\x0flatchkey.log.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x02\n" +
 	"\x05Entry\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1a\n" +
@@ -270,7 +443,23 @@ const file_latchkey_log_v1_log_proto_rawDesc = "" +
 	"\x06acting\x18\x04 \x01(\tR\x06acting\x12\x16\n" +
 	"\x06action\x18\x05 \x01(\tR\x06action\x12\x12\n" +
 	"\x04note\x18\x06 \x01(\tR\x04note\x12(\n" +
-	"\x04puts\x18\a \x03(\v2\x14.latchkey.log.v1.PutR\x04puts\"t\n" +
+	"\x04puts\x18\a \x03(\v2\x14.latchkey.log.v1.PutR\x04puts\x12\x14\n" +
+	"\x05epoch\x18\b \x01(\x04R\x05epoch\x12\x16\n" +
+	"\x06digest\x18\t \x01(\fR\x06digest\x129\n" +
+	"\n" +
+	"supersedes\x18\n" +
+	" \x01(\v2\x19.latchkey.log.v1.PositionR\n" +
+	"supersedes\"T\n" +
+	"\bPosition\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\fR\x06digest\"\xc5\x01\n" +
+	"\x04Mark\x125\n" +
+	"\bposition\x18\x01 \x01(\v2\x19.latchkey.log.v1.PositionR\bposition\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06action\x18\x03 \x01(\tR\x06action\x12(\n" +
+	"\x04puts\x18\x04 \x03(\v2\x14.latchkey.log.v1.PutR\x04puts\x12\x18\n" +
+	"\arevoked\x18\x05 \x03(\tR\arevoked\"t\n" +
 	"\x03Put\x12)\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x15.latchkey.log.v1.KindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -296,22 +485,28 @@ func file_latchkey_log_v1_log_proto_rawDescGZIP() []byte {
 }
 
 var file_latchkey_log_v1_log_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_latchkey_log_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_latchkey_log_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_latchkey_log_v1_log_proto_goTypes = []any{
 	(Kind)(0),                     // 0: latchkey.log.v1.Kind
 	(*Entry)(nil),                 // 1: latchkey.log.v1.Entry
-	(*Put)(nil),                   // 2: latchkey.log.v1.Put
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*Position)(nil),              // 2: latchkey.log.v1.Position
+	(*Mark)(nil),                  // 3: latchkey.log.v1.Mark
+	(*Put)(nil),                   // 4: latchkey.log.v1.Put
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 }
 var file_latchkey_log_v1_log_proto_depIdxs = []int32{
-	3, // 0: latchkey.log.v1.Entry.at:type_name -> google.protobuf.Timestamp
-	2, // 1: latchkey.log.v1.Entry.puts:type_name -> latchkey.log.v1.Put
-	0, // 2: latchkey.log.v1.Put.kind:type_name -> latchkey.log.v1.Kind
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	5, // 0: latchkey.log.v1.Entry.at:type_name -> google.protobuf.Timestamp
+	4, // 1: latchkey.log.v1.Entry.puts:type_name -> latchkey.log.v1.Put
+	2, // 2: latchkey.log.v1.Entry.supersedes:type_name -> latchkey.log.v1.Position
+	2, // 3: latchkey.log.v1.Mark.position:type_name -> latchkey.log.v1.Position
+	5, // 4: latchkey.log.v1.Mark.at:type_name -> google.protobuf.Timestamp
+	4, // 5: latchkey.log.v1.Mark.puts:type_name -> latchkey.log.v1.Put
+	0, // 6: latchkey.log.v1.Put.kind:type_name -> latchkey.log.v1.Kind
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_latchkey_log_v1_log_proto_init() }
@@ -325,7 +520,7 @@ func file_latchkey_log_v1_log_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_latchkey_log_v1_log_proto_rawDesc), len(file_latchkey_log_v1_log_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
