@@ -1,0 +1,171 @@
+package boltfile_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"go.etcd.io/bbolt"
+	"pgregory.net/rapid"
+
+	"github.com/latchkey/latchkey/storage/boltfile"
+)
+
+// open reads the meta pages of a file and gives the reader of it.
+func open(t testing.TB, path string) (*boltfile.File, error) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return boltfile.New(file, info.Size())
+}
+
+// digest adds to a list, one line for each call, what Walk or a cursor yields.
+func digest(list *[]string, bucket string, key, value []byte) {
+	*list = append(*list, fmt.Sprintf("%q %x %t %x", bucket, key, key == nil, value))
+}
+
+// walked is all that Walk yields.
+func walked(f *boltfile.File) ([]string, boltfile.Stats, error) {
+	var list []string
+	stats, err := f.Walk(func(bucket string, key, value []byte) error {
+		digest(&list, bucket, key, value)
+		return nil
+	})
+	return list, stats, err
+}
+
+// cursors is all that bbolt's cursors yield.
+func cursors(db *bbolt.DB) (list []string, err error) {
+	err = db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			digest(&list, string(name), nil, nil)
+			return b.ForEach(func(key, value []byte) error {
+				digest(&list, string(name), key, value)
+				return nil
+			})
+		})
+	})
+	return list, err
+}
+
+func options(pageSize int, noFreelist bool) *bbolt.Options {
+	return &bbolt.Options{PageSize: pageSize, NoFreelistSync: noFreelist, NoSync: true, NoGrowSync: false, FreelistType: bbolt.FreelistMapType}
+}
+
+// sane fails unless Walk takes the file and yields what bbolt does.
+func sane(t interface {
+	Fatalf(string, ...any)
+	Helper()
+}, path string, db *bbolt.DB, noFreelist bool,
+) boltfile.Stats {
+	t.Helper()
+	want, err := cursors(db)
+	if err != nil {
+		t.Fatalf("cursors: %v", err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	f, err := boltfile.New(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	if err := f.Other(); err != nil {
+		t.Fatalf("Other: %v", err)
+	}
+	if got := f.Meta().Freelist == boltfile.NoFreelist; got != noFreelist {
+		t.Fatalf("meta %+v, written with NoFreelistSync %t", f.Meta(), noFreelist)
+	}
+	got, stats, err := walked(f)
+	if err != nil {
+		t.Fatalf("Walk: %v", err)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("Walk yields\n%v\nbbolt yields\n%v", got, want)
+	}
+	return stats
+}
+
+func TestWalkYieldsWhatBboltDoes(t *testing.T) {
+	dir := t.TempDir()
+	var inline, branches, overflow, n int
+	rapid.Check(t, func(t *rapid.T) {
+		n++
+		path := filepath.Join(dir, fmt.Sprint(n))
+		pageSize := 1 << rapid.IntRange(10, 13).Draw(t, "pageSize")
+		noFreelist := rapid.Bool().Draw(t, "noFreelist")
+		db, err := bbolt.Open(path, 0o600, options(pageSize, noFreelist))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.Remove(path)
+		defer func() { _ = db.Close() }()
+		commits := rapid.IntRange(1, 12).Draw(t, "commits")
+		for range commits {
+			if err := db.Update(func(tx *bbolt.Tx) error { return change(t, tx, pageSize) }); err != nil {
+				t.Fatal(err)
+			}
+			stats := sane(t, path, db, noFreelist)
+			if stats.Depth > 1 {
+				branches++
+			}
+			if stats.Buckets > 0 && stats.Depth == 0 {
+				inline++
+			}
+			if stats.Reachable > stats.Keys+stats.Buckets+4 {
+				overflow++
+			}
+		}
+	})
+	t.Logf("%d files; commits with branches %d, with nothing but inline buckets %d, with overflow %d", n, branches, inline, overflow)
+}
+
+// change draws one transaction: puts and deletes all over, some of them in
+// long runs, which is what makes pages split and merge.
+func change(t *rapid.T, tx *bbolt.Tx, pageSize int) error {
+	for range rapid.IntRange(1, 4).Draw(t, "runs") {
+		name := []byte(rapid.SampledFrom([]string{"a", "b", "middle", "z", "a long name, and a longer one, of a bucket"}).Draw(t, "bucket"))
+		if rapid.IntRange(0, 19).Draw(t, "dropBucket") == 0 {
+			if tx.Bucket(name) != nil {
+				if err := tx.DeleteBucket(name); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		b, err := tx.CreateBucketIfNotExists(name)
+		if err != nil {
+			return err
+		}
+		from, count := rapid.IntRange(0, 400).Draw(t, "from"), rapid.IntRange(0, 300).Draw(t, "count")
+		size := rapid.SampledFrom([]int{0, 1, 20, 200, pageSize, pageSize - 100, 3 * pageSize}).Draw(t, "size")
+		step := rapid.IntRange(1, 7).Draw(t, "step")
+		remove := rapid.Bool().Draw(t, "remove")
+		if size >= pageSize-100 {
+			count = min(count, 9)
+		}
+		for i := range count {
+			key := fmt.Appendf(nil, "key %0*d", 4+(from+i*step)%11, from+i*step)
+			if remove {
+				err = b.Delete(key)
+			} else {
+				err = b.Put(key, bytes.Repeat([]byte{byte(i)}, size))
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
