@@ -1,0 +1,114 @@
+//go:build linux && (amd64 || arm64)
+
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/latchkey/latchkey/internal/faults"
+)
+
+// What becomes of a child reaches its parent: nothing that goes wrong there passes for a success.
+func TestRunTellsHowTheChildEnded(t *testing.T) {
+	if faults.InChild() {
+		switch os.Getenv("END") {
+		case "failed":
+			t.Error("the child's complaint")
+		case "refused":
+			faults.GiveUp(fmt.Errorf("%w for a reason", faults.ErrRefused))
+		case "gave up":
+			faults.GiveUp(faults.Inject(filepath.Join(t.TempDir(), "missing"), faults.Nth(1, faults.Fault{})))
+		case "panicked":
+			go panic("the child's complaint")
+			select {}
+		case "stuck":
+			faults.GiveUp(faults.Inject(t.TempDir(), faults.Nth(1, faults.Fault{})))
+			select {}
+		}
+		return
+	}
+	for _, test := range []struct {
+		end     string
+		refused bool
+		says    string // in output or error; "" for a success
+	}{
+		{"passed", false, ""},
+		{"failed", false, "the child's complaint"},
+		{"refused", true, "for a reason"},
+		{"gave up", false, "missing: no such file"},
+		{"panicked", false, "the child's complaint"},
+		{"stuck", false, "test timed out"},
+	} {
+		t.Run(test.end, func(t *testing.T) {
+			patience := time.Minute
+			if test.end == "stuck" {
+				patience = 3 * time.Second
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			cmd := faults.Child(ctx, "TestRunTellsHowTheChildEnded")
+			cmd.Env = append(cmd.Env, "END="+test.end)
+			out, err := faults.Run(cmd)
+			if (err == nil) != (test.says == "") || errors.Is(err, faults.ErrRefused) != test.refused {
+				t.Errorf("error %v\n%s", err, out)
+			}
+			if all := fmt.Sprint(string(out), err); !strings.Contains(all, test.says) {
+				t.Errorf("want %q in\n%s", test.says, all)
+			}
+		})
+	}
+	if out, err := faults.Run(faults.Child(t.Context(), "TestOfNoSuchName")); err == nil {
+		t.Errorf("a test that does not exist passes: %s", out)
+	}
+}
+
+func TestTmpfsFills(t *testing.T) {
+	const size = 256 << 10
+	folder := t.TempDir()
+	if faults.InChild() {
+		folder = os.Getenv("FOLDER")
+	}
+	var outer *exec.Cmd
+	inChild(t, func() {
+		faults.GiveUp(faults.Tmpfs(folder, size))
+		// Real trouble and made trouble go together.
+		inject(t, folder, faults.Nth(2, faults.Fault{Errno: syscall.EIO}))
+		f, err := os.Create(filepath.Join(folder, "big"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteString("x"); !errors.Is(err, syscall.EIO) {
+			t.Errorf("the second call: %v, want %v", err, syscall.EIO)
+		}
+		n, err := f.Write(make([]byte, 2*size))
+		if n != size || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%d bytes stored, %v, want %d and %v", n, err, size, syscall.ENOSPC)
+		}
+		if err := f.Truncate(0); err != nil {
+			t.Error(err)
+		}
+		if _, err := f.WriteAt([]byte("there is room again"), 0); err != nil {
+			t.Error(err)
+		}
+	}, func(cmd *exec.Cmd) {
+		faults.Isolate(cmd)
+		cmd.Env = append(cmd.Env, "FOLDER="+folder)
+		outer = cmd
+	})
+	if outer == nil {
+		return
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 0 {
+		t.Errorf("the child's mount is seen outside: %v, %v", left, err)
+	}
+}
