@@ -1,5 +1,12 @@
 package boltfile
 
+import "errors"
+
+// SkipBucket is returned by the function that Walk calls, when it is called
+// with a bucket's name and a nil key, to leave that bucket unread. A Walk that
+// left one out vouches for the others alone.
+var SkipBucket = errors.New("skip this bucket")
+
 const (
 	bucketFlag = 0x01 // of an element whose value is a bucket
 
@@ -17,6 +24,9 @@ func (w *walker) bucket(id uint64, level int, flags uint32, key, value []byte) e
 	name := string(key)
 	w.stats.Buckets++
 	if err := w.do(name, nil, nil); err != nil {
+		if errors.Is(err, SkipBucket) {
+			return nil
+		}
 		return err
 	}
 	t := tree{parent: id, entry: func(id uint64, below int, flags uint32, key, value []byte) error {

@@ -35,6 +35,8 @@ const (
 	freelistPage = 0x10
 )
 
+var errNoMeta = errors.New("isn't that of a bbolt file")
+
 // slot is a meta page as it was read.
 type slot struct {
 	Meta
@@ -62,11 +64,16 @@ func readMetas(r io.ReaderAt, size int64) (metas [2]slot, err error) {
 		metas[1], err = readMeta(r, 1, int64(metas[0].PageSize))
 		return metas, err
 	}
+	metas[1] = slot{Meta: Meta{Slot: 1}, unread: errNoMeta}
 	for at := int64(pageSizeMin); at <= pageSizeMax && at <= size-metaSize; at *= 2 {
-		if metas[1], err = readMeta(r, 1, at); err != nil {
+		m, err := readMeta(r, 1, at)
+		if err != nil {
 			return metas, err
 		}
-		if metas[1].unread != nil {
+		if m.unread != errNoMeta {
+			metas[1] = m
+		}
+		if m.unread != nil {
 			continue
 		}
 		if int64(metas[1].size) != at {
@@ -74,7 +81,6 @@ func readMetas(r io.ReaderAt, size int64) (metas [2]slot, err error) {
 		}
 		return metas, nil
 	}
-	metas[1].unread = errors.New("is nowhere")
 	return metas, nil
 }
 
@@ -102,7 +108,7 @@ func readMeta(r io.ReaderAt, page int, offset int64) (slot, error) {
 	sum.Write(body[:56])
 	switch {
 	case order.Uint32(body[0:]) != magic:
-		m.unread = errors.New("doesn't begin as that of a bbolt file")
+		m.unread = errNoMeta
 	case order.Uint32(body[4:]) != version:
 		m.unread = fmt.Errorf("is of version %d of the format, not %d", order.Uint32(body[4:]), version)
 	case order.Uint64(body[56:]) != sum.Sum64():

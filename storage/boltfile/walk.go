@@ -98,7 +98,7 @@ func (w *walker) branch(t *tree, p *page, level int, first, end []byte) error {
 		return err
 	}
 	if p.count < 2 {
-		return damaged(p.id, "is a branch with %d children, and must have two or more", p.count)
+		return damaged(p.id, "is a branch of %d, and must have two children or more", p.count)
 	}
 	// The whole page is checked before its children are walked.
 	var last []byte

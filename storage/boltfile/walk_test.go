@@ -14,54 +14,6 @@ import (
 	"github.com/latchkey/latchkey/storage/boltfile"
 )
 
-// open reads the meta pages of a file and gives the reader of it.
-func open(t testing.TB, path string) (*boltfile.File, error) {
-	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = file.Close() })
-	info, err := file.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return boltfile.New(file, info.Size())
-}
-
-// digest adds to a list, one line for each call, what Walk or a cursor yields.
-func digest(list *[]string, bucket string, key, value []byte) {
-	*list = append(*list, fmt.Sprintf("%q %x %t %x", bucket, key, key == nil, value))
-}
-
-// walked is all that Walk yields.
-func walked(f *boltfile.File) ([]string, boltfile.Stats, error) {
-	var list []string
-	stats, err := f.Walk(func(bucket string, key, value []byte) error {
-		digest(&list, bucket, key, value)
-		return nil
-	})
-	return list, stats, err
-}
-
-// cursors is all that bbolt's cursors yield.
-func cursors(db *bbolt.DB) (list []string, err error) {
-	err = db.View(func(tx *bbolt.Tx) error {
-		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-			digest(&list, string(name), nil, nil)
-			return b.ForEach(func(key, value []byte) error {
-				digest(&list, string(name), key, value)
-				return nil
-			})
-		})
-	})
-	return list, err
-}
-
-func options(pageSize int, noFreelist bool) *bbolt.Options {
-	return &bbolt.Options{PageSize: pageSize, NoFreelistSync: noFreelist, NoSync: true, NoGrowSync: false, FreelistType: bbolt.FreelistMapType}
-}
-
 // sane fails unless Walk takes the file and yields what bbolt does.
 func sane(t interface {
 	Fatalf(string, ...any)
@@ -77,7 +29,7 @@ func sane(t interface {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	f, err := boltfile.New(bytes.NewReader(content), int64(len(content)))
+	f, err := image(content).open()
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
