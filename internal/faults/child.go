@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	childVariable = "LATCHKEY_FAULTS_CHILD"
+	childVariable    = "LATCHKEY_FAULTS_CHILD"
+	isolatedVariable = "LATCHKEY_FAULTS_ISOLATED"
 	// refusedCode is the exit code of a child that came upon ErrRefused.
 	refusedCode = 77
 )
@@ -37,7 +38,8 @@ func Child(ctx context.Context, test string) *exec.Cmd {
 	}
 	// Until 6.18, Linux restarts a call when a signal comes just as it is answered, and it would be counted twice. So the
 	// child's runtime sends itself none.
-	cmd.Env = append(os.Environ(), childVariable+"=1", "GODEBUG=asyncpreemptoff=1,"+os.Getenv("GODEBUG"))
+	cmd.Env = append(os.Environ(), childVariable+"=1", "GODEBUG=asyncpreemptoff=1,"+os.Getenv("GODEBUG"),
+		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE")) // else the race detector sleeps for a second at the end
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }

@@ -71,6 +71,12 @@ func TestRunTellsHowTheChildEnded(t *testing.T) {
 	}
 }
 
+func TestTmpfsOnlyInAnIsolatedChild(t *testing.T) {
+	if err := faults.Tmpfs(t.TempDir(), 1<<20); err == nil || !strings.Contains(err.Error(), "Isolate") {
+		t.Errorf("got %v, want an error that names Isolate", err)
+	}
+}
+
 func TestTmpfsFills(t *testing.T) {
 	const size = 256 << 10
 	folder := t.TempDir()

@@ -22,6 +22,7 @@
 //			}
 //			return
 //		}
+//		defer faults.Inject("", nil) // before the folders of the test are removed
 //		for n, failed := 1, true; failed; n++ {
 //			dir := t.TempDir()
 //			faults.GiveUp(faults.Inject(dir, faults.Nth(n, faults.Fault{Errno: syscall.EIO})))

@@ -16,8 +16,8 @@ import (
 func inChild(t *testing.T, work func(), prepare ...func(*exec.Cmd)) {
 	t.Helper()
 	if faults.InChild() {
-		// What a test removes at its end must not fail. Cleanups of folders made later come before this one.
-		t.Cleanup(func() { faults.GiveUp(faults.Inject("", nil)) })
+		// Before the folders of the test are removed, which must not fail.
+		defer func() { faults.GiveUp(faults.Inject("", nil)) }()
 		work()
 		return
 	}

@@ -3,17 +3,12 @@
 package faults_test
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -278,104 +273,4 @@ func TestOutsideIsUntouched(t *testing.T) {
 			t.Errorf("saw %q, want %q", got, want)
 		}
 	})
-}
-
-// Everything at once, and collections of garbage, which stop all threads but cannot stop one that waits for the supervisor.
-func TestManyGoroutinesDoNotDeadlock(t *testing.T) {
-	for name, env := range map[string]string{
-		"as a child runs": "", "preempted by signals": "GODEBUG=asyncpreemptoff=0", "on one processor": "GOMAXPROCS=1",
-	} {
-		t.Run(name, func(t *testing.T) {
-			inChild(t, func() { stress(t) }, func(cmd *exec.Cmd) {
-				if env != "" {
-					cmd.Env = append(cmd.Env, env)
-				}
-			})
-		})
-	}
-}
-
-func stress(t *testing.T) {
-	const writers, writes = 16, 200
-	dir := t.TempDir()
-	var decided, failed atomic.Int64
-	inject(t, dir, func(c faults.Call) faults.Fault {
-		decided.Add(1)
-		runtime.KeepAlive(bytes.Repeat([]byte("garbage"), 1000))
-		if c.N%7 == 0 && c.Name == "pwrite64" {
-			return faults.Fault{Errno: syscall.EIO}
-		}
-		return faults.Fault{}
-	})
-
-	var all, others sync.WaitGroup
-	done := make(chan struct{})
-	for range 2 {
-		others.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-					runtime.GC()
-				}
-			}
-		})
-	}
-	// Pipes keep the network poller, which writes to a descriptor of its own, awake.
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	others.Go(func() {
-		if _, err := io.Copy(io.Discard, r); err != nil {
-			t.Errorf("reading a pipe: %v", err)
-		}
-	})
-	for i := range writers {
-		all.Go(func() {
-			f, err := os.CreateTemp(dir, "")
-			if err != nil {
-				t.Errorf("writer %d: %v", i, err)
-				return
-			}
-			defer f.Close()
-			for n := range writes {
-				if _, err := f.WriteAt([]byte("some bytes"), int64(n)); err != nil {
-					failed.Add(1)
-				}
-				if n%20 == 0 {
-					if err := f.Sync(); err != nil {
-						t.Errorf("writer %d: %v", i, err)
-					}
-				}
-				if _, err := w.Write([]byte("x")); err != nil {
-					t.Errorf("writer %d: a pipe: %v", i, err)
-				}
-			}
-		})
-	}
-	all.Wait()
-	inject(t, "", nil)
-	close(done)
-	w.Close()
-	others.Wait()
-
-	const want = writers * (1 + writes + writes/20)
-	seen := faults.Seen()
-	if len(seen) != want || decided.Load() != want {
-		t.Errorf("counted %d calls and asked about %d, want %d", len(seen), decided.Load(), want)
-	}
-	var refused int64
-	for i, e := range seen {
-		if e.N != i+1 {
-			t.Fatalf("call %d has the number %d", i+1, e.N)
-		}
-		if e.Errno != 0 {
-			refused++
-		}
-	}
-	if refused == 0 || failed.Load() != refused {
-		t.Errorf("%d calls were refused, %d writers saw an error", refused, failed.Load())
-	}
 }

@@ -21,11 +21,15 @@ func Isolate(cmd *exec.Cmd) {
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
 	cmd.SysProcAttr = attr
+	cmd.Env = append(cmd.Env, isolatedVariable+"=1")
 }
 
 // Tmpfs mounts a file system in memory of so many bytes, in whole pages, on a folder: small enough to be filled. Only for
-// the child of an isolated command, before its Inject. The error is ErrRefused when the machine forbids mounting.
+// the child of an isolated command, before its Inject. The error is ErrRefused when the machine forbids mounting; elsewhere it mounts nothing and says so.
 func Tmpfs(folder string, size int64) error {
+	if os.Getenv(isolatedVariable) == "" {
+		return fmt.Errorf("mount a tmpfs on %s: every process of this machine would see it: start this one by a command given to Isolate", folder)
+	}
 	// Else the mount would be seen outside, where mounts are shared.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return mountError(folder, err)
