@@ -71,6 +71,32 @@ func TestRunTellsHowTheChildEnded(t *testing.T) {
 	}
 }
 
+// A process below one that watches its calls already, as some containers do, is refused. Its own writes go on: the filter
+// it inherited is asked about them, and lets them be.
+func TestInjectIsRefusedBelowAnotherListener(t *testing.T) {
+	if os.Getenv("BELOW") != "" {
+		file := filepath.Join(os.Getenv("BELOW"), "file")
+		if err := os.WriteFile(file, []byte("of another process"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		faults.GiveUp(faults.Inject(t.TempDir(), faults.Nth(1, faults.Fault{})))
+		return
+	}
+	inChild(t, func() {
+		dir := t.TempDir()
+		inject(t, dir, faults.From(1, faults.Fault{Errno: syscall.EIO}))
+		cmd := faults.Child(t.Context(), t.Name())
+		cmd.Env = append(cmd.Env, "BELOW="+dir)
+		out, err := faults.Run(cmd)
+		if !errors.Is(err, faults.ErrRefused) || !strings.Contains(err.Error(), "seccomp: ") {
+			t.Errorf("got %v, want ErrRefused of seccomp\n%s", err, out)
+		}
+		if seen := faults.Seen(); len(seen) != 0 {
+			t.Errorf("counted calls of another process: %+v", seen)
+		}
+	})
+}
+
 func TestTmpfsOnlyInAnIsolatedChild(t *testing.T) {
 	if err := faults.Tmpfs(t.TempDir(), 1<<20); err == nil || !strings.Contains(err.Error(), "Isolate") {
 		t.Errorf("got %v, want an error that names Isolate", err)

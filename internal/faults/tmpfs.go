@@ -25,7 +25,8 @@ func Isolate(cmd *exec.Cmd) {
 }
 
 // Tmpfs mounts a file system in memory of so many bytes, in whole pages, on a folder: small enough to be filled. Only for
-// the child of an isolated command, before its Inject. The error is ErrRefused when the machine forbids mounting; elsewhere it mounts nothing and says so.
+// the child of an isolated command, before its Inject: elsewhere it mounts nothing and says so. The error is ErrRefused when
+// the machine forbids mounting.
 func Tmpfs(folder string, size int64) error {
 	if os.Getenv(isolatedVariable) == "" {
 		return fmt.Errorf("mount a tmpfs on %s: every process of this machine would see it: start this one by a command given to Isolate", folder)
