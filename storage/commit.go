@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.etcd.io/bbolt"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/latchkey/latchkey/key"
@@ -14,8 +13,9 @@ import (
 )
 
 // Commit makes a change, all of it or none, and returns the position at which
-// it is. Once it has returned nil the change is on disk, every later View sees
-// it and Changed has been raised. A change of nothing is no revision.
+// it is. Once it has returned nil the change is on disk, the watermark knows of
+// it, every later View sees it and Changed has been raised. A change of nothing
+// is no revision.
 //
 // It waits for other writers until the context ends; from then on it can't be
 // broken off. Whatever the error, nothing has changed, except with ErrFailed,
@@ -23,51 +23,84 @@ import (
 // position isn't what the change was based on, key.ErrDuplicate for a digest
 // that exists already or comes twice, key.ErrRevoked for a key that would come
 // back, ErrClosed, the error of Options.Compile, what is wrong with an object,
-// and those of the disk.
+// and those of the disk: ErrDisk, ErrMoved, ErrDamaged.
 func (db *DB) Commit(ctx context.Context, c Change) (Position, error) {
 	if err := db.lock(ctx); err != nil {
 		return Position{}, fmt.Errorf("writing to the store: %w", err)
 	}
 	defer db.unlock()
+	if err := db.resolve(); err != nil {
+		return Position{}, err
+	}
+	w, err := db.prepare(c)
+	if err != nil || w == nil {
+		return db.state.position, err
+	}
+	if err := db.record(w); err != nil {
+		err = fmt.Errorf("writing revision %d to the store: %w", w.entry.GetRevision(), err)
+		db.setTrouble(err)
+		return Position{}, err
+	}
+	db.setTrouble(nil)
+	return db.publish(w), nil
+}
+
+// write is a change that was accepted, on its way to the disk.
+type write struct {
+	entry    *logv1.Entry
+	delta    *delta
+	reveal   map[string]key.Token
+	policies any
+	mark     *logv1.Mark // once the entry has its digest
+	log      logExtent   // once it is written
+	size     int64       // of the file, once it is written
+}
+
+func (w *write) position() Position {
+	return position(w.entry.GetEpoch(), w.entry.GetRevision(), w.entry.GetDigest())
+}
+
+// prepare accepts a change, or says why not; nil is a change of nothing.
+func (db *DB) prepare(c Change) (*write, error) {
 	at := db.state.position
 	if c.Based != (Position{}) && c.Based != at {
-		return Position{}, fmt.Errorf("the store is at revision %d: %w", at.Revision, key.ErrConflict)
+		return nil, fmt.Errorf("the store is at revision %d: %w", at.Revision, key.ErrConflict)
 	}
 	puts, err := c.puts(&db.state, at.Revision+1)
 	if err != nil {
-		return Position{}, err
+		return nil, err
 	}
 	d := &delta{}
 	for _, p := range puts {
 		if err := d.add(p); err != nil {
-			return Position{}, err
+			return nil, err
 		}
 	}
 	if err := d.checkReveal(c.Reveal); err != nil {
-		return Position{}, err
+		return nil, err
 	}
 	if len(puts) == 0 {
-		return at, nil
+		return nil, nil
 	}
 	if err := db.state.admit(d); err != nil {
-		return Position{}, err
+		return nil, err
 	}
-	policies := db.state.policies
+	w := &write{delta: d, reveal: c.Reveal, policies: db.state.policies, entry: newEntry(&c, at, db.now(), puts)}
 	if d.policies != nil {
-		if policies, err = db.compile(d.documents(db.state.documents)); err != nil {
-			return Position{}, err
+		if w.policies, err = db.compile(d.documents(db.state.documents)); err != nil {
+			return nil, err
 		}
 	}
-	entry := &logv1.Entry{
-		Revision: at.Revision + 1,
-		At:       timestamppb.New(db.now()),
+	return w, nil
+}
+
+// newEntry returns the entry that follows a position, without its digest.
+func newEntry(c *Change, at Position, now time.Time, puts []*logv1.Put) *logv1.Entry {
+	return &logv1.Entry{
+		Epoch: at.Epoch, Revision: at.Revision + 1, At: timestamppb.New(now),
 		Operator: c.Operator, Acting: c.Acting, Action: c.Action, Note: c.Note,
 		Puts: puts,
 	}
-	if err := db.record(entry, d, c.Reveal); err != nil {
-		return Position{}, fmt.Errorf("writing revision %d to the store: %w", entry.GetRevision(), err)
-	}
-	return db.publish(entry, d, policies), nil
 }
 
 // compile asks Options.Compile.
@@ -96,104 +129,76 @@ func (db *DB) now() time.Time {
 	return now
 }
 
-// record writes an entry and what it says to the file.
-func (db *DB) record(entry *logv1.Entry, d *delta, reveal map[string]key.Token) error {
+// record makes a write durable: room in the watermark, then the file, then the
+// watermark. A crash in between leaves the file one ahead, which is how Open
+// knows it from a file that was put back.
+func (db *DB) record(w *write) error {
+	if err := db.inPlace(); err != nil {
+		return err
+	}
+	// As long as the mark can become.
+	w.entry.Digest = make([]byte, len(Digest{}))
+	if err := db.marks.Reserve(markOf(w.entry, func(*logv1.Put) bool { return true })); err != nil {
+		return fmt.Errorf("%w: the watermark: %w", ErrDisk, err)
+	}
+	if err := contain(func() error { return db.writeFile(w) }); err != nil {
+		return db.refuse(w, err)
+	}
+	return db.confirm(w)
+}
+
+// writeFile is the transaction of a write.
+func (db *DB) writeFile(w *write) error {
 	tx, err := db.bolt.Begin(true)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	if err := writeEntry(tx, entry); err != nil {
-		return err
-	}
-	if err := writeDigests(tx, d, reveal); err != nil {
-		return err
-	}
-	// A panic in bbolt leaves the store failed, too.
-	db.failed = ErrFailed
-	if err := tx.Commit(); err != nil {
-		return db.settle(entry.GetRevision(), err)
-	}
-	db.failed = nil
-	return nil
-}
-
-// settle finds out whether a commit that failed left the file as it was, as a
-// full disk does. A page that was written but maybe not synced is not that:
-// then only a new Open can tell, and until then nothing is written on top.
-func (db *DB) settle(revision uint64, cause error) error {
-	var stored uint64
-	err := db.bolt.View(func(tx *bbolt.Tx) (err error) {
-		stored, err = metaNumber(tx, metaRevision)
-		return err
-	})
-	if err == nil && stored == revision-1 {
-		db.failed = nil
-		return cause
-	}
-	db.failed = fmt.Errorf("%w: revision %d: %w", ErrFailed, revision, cause)
-	return errors.Join(db.failed, err)
-}
-
-// writeEntry writes the objects of an entry, the entry, and its revision.
-func writeEntry(tx *bbolt.Tx, entry *logv1.Entry) error {
-	for _, p := range entry.GetPuts() {
-		bucket, name := tx.Bucket(bucketOf(p.GetKind())), []byte(p.GetName())
-		var err error
-		if p.GetRemoved() {
-			err = bucket.Delete(name)
-		} else {
-			err = bucket.Put(name, p.GetValue())
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", object{p.GetKind(), p.GetName()}, err)
-		}
-	}
-	value, err := encoding.Marshal(entry)
+	replaced := map[object]bool{}
+	w.log, err = writeEntry(tx, w, db.state.position.Digest, db.log.limit(&db.options), replaced)
 	if err != nil {
-		return fmt.Errorf("log entry: %w", err)
+		return errors.Join(err, tx.Rollback())
 	}
-	log := tx.Bucket(bucketLog)
-	log.FillPercent = 1 // it is only ever added to at its end
-	if err := log.Put(number(entry.GetRevision()), value); err != nil {
-		return fmt.Errorf("log entry: %w", err)
-	}
-	return tx.Bucket(bucketMeta).Put(metaRevision, number(entry.GetRevision()))
+	w.mark = markOf(w.entry, func(p *logv1.Put) bool { return replaced[object{p.GetKind(), p.GetName()}] })
+	w.size = tx.Size()
+	return tx.Commit()
 }
 
-// writeDigests writes what hangs on the keys of a delta: their digests, and
-// the tokens to keep.
-func writeDigests(tx *bbolt.Tx, d *delta, reveal map[string]key.Token) error {
-	digests, tokens := tx.Bucket(bucketDigests), tx.Bucket(bucketReveal)
-	for _, r := range d.keys {
-		id := []byte(r.ID)
-		for i := range r.Secrets {
-			if err := digests.Put(r.Secrets[i].Digest[:], id); err != nil {
-				return fmt.Errorf("digest of key %.64q: %w", r.ID, err)
-			}
-		}
-		var err error
-		if token, ok := reveal[r.ID]; ok {
-			err = tokens.Put(id, []byte(token.Reveal()))
-		} else if kept := tokens.Get(id); kept != nil && !mayKeep(r, key.NewToken(string(kept))) {
-			err = tokens.Delete(id)
-		}
-		if err != nil {
-			return fmt.Errorf("token of key %.64q: %w", r.ID, err)
-		}
+// confirm writes the mark of a write that is in the file.
+func (db *DB) confirm(w *write) error {
+	err := db.inPlace()
+	if err == nil {
+		err = db.marks.Append(w.mark)
+	}
+	if err != nil {
+		return db.hold(&pending{write: w}, err)
 	}
 	return nil
 }
 
 // publish makes a recorded entry visible.
-func (db *DB) publish(entry *logv1.Entry, d *delta, policies any) Position {
+func (db *DB) publish(w *write) Position {
+	db.log, db.size = w.log, w.size
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.state.apply(d)
-	db.state.policies = policies
-	db.state.position.Revision = entry.GetRevision()
-	db.state.latest = entry.GetAt().AsTime()
+	db.state.apply(w.delta)
+	db.state.policies = w.policies
+	db.state.position = w.position()
+	db.state.latest = w.entry.GetAt().AsTime()
 	close(db.changed)
 	db.changed = make(chan struct{})
 	return db.state.position
+}
+
+// inPlace returns ErrMoved unless the names in the folder are those of the open
+// files: what is written to a file without a name is lost, and no error tells.
+// It returns ErrDamaged for a file that was cut off: bbolt must not touch the
+// part of its map that isn't there any more.
+func (db *DB) inPlace() error {
+	size, err := sameFile(db.folder.file(), db.opened)
+	if err == nil && size < db.size {
+		err = &DamageError{Reason: "truncated", Problems: []error{
+			fmt.Errorf("%s was cut off at %d bytes under the running process: restore a backup (latchkey db restore)", db.folder.file(), size),
+		}}
+	}
+	return errors.Join(err, db.marks.Moved())
 }

@@ -4,25 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
-)
 
-// Conditions of a store. They are wrapped with the place; test them with errors.Is.
-var (
-	// ErrLocked is returned by Open when another process has the file open.
-	ErrLocked = errors.New("another process has the store open: stop it first, or ask it through its admin address")
-	// ErrFormat is returned by Open for a file that this version can't read.
-	ErrFormat = errors.New("not a store that this version of Latchkey can read")
-	// ErrExposed is returned by Open for a folder that other users may enter.
-	ErrExposed = errors.New("other users may enter the data folder")
-	// ErrClosed is returned by what needs the file after Close.
-	ErrClosed = errors.New("the store is closed")
-	// ErrFailed is returned by a write of which it isn't known whether it is
-	// on disk, and by all that follow. Opening the store again finds out.
-	ErrFailed = errors.New("a write to the store failed half-way: start the process again")
+	"github.com/latchkey/latchkey/storage/watermark"
 )
 
 // Options of Open. The zero value is usable.
@@ -36,60 +24,94 @@ type Options struct {
 	// Now is the clock for the log. Nil: time.Now.
 	Now func() time.Time
 	// LockTimeout is how long Open waits for another process to let go of
-	// the file. Zero or less: 3 seconds.
+	// the folder. Zero or less: 3 seconds.
 	LockTimeout time.Duration
+	// LogEntries and LogBytes bound how much of the log is kept: the newest
+	// so many revisions, of at most so many bytes, and two revisions at
+	// least. Zero: 100,000, and 256 MiB.
+	LogEntries uint64
+	LogBytes   int64
+	// AcceptRollback opens a file that is older than what was acknowledged,
+	// or of which that isn't known, by a new epoch. What the watermark knows
+	// to have been withdrawn since is withdrawn again. It changes nothing
+	// for a file that is the newest.
+	AcceptRollback bool
 }
 
-const defaultLockTimeout = 3 * time.Second
+const (
+	defaultLockTimeout = 3 * time.Second
+	defaultLogEntries  = 100_000
+	defaultLogBytes    = 256 << 20
+)
 
-// DB is an open store.
-type DB struct {
-	options Options
-	bolt    *bbolt.DB
-
-	// writer is held, by having sent to it, by whoever writes, and for ever
-	// by Close. Its holder may read state without mu.
-	writer chan struct{}
-	failed error // why nothing can be written any more; owned by writer
-	closed bool  // owned by writer
-
-	mu      sync.RWMutex // guards what follows
-	state   View
-	changed chan struct{} // closed at the next revision
-}
-
-// Position is how far a store is: a lineage and its revision.
-type Position struct {
-	Epoch    uint64 // lineage: when it began, in microseconds since 1970
-	Revision uint64 // 0 before the first write
-}
-
-// Open opens the store in a folder, and makes both if they aren't there. The
-// folder must belong to one user alone: one that holds nothing else is made
-// so, another is refused (ErrExposed). So does the file, whatever its rights were. Open reads everything into memory.
-//
-// It returns ErrLocked while another process has the store, ErrFormat for a
-// file of another kind or a newer version, and the error of Options.Compile.
-func Open(dir string, o Options) (*DB, error) {
+func (o *Options) setDefaults() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.LockTimeout <= 0 {
 		o.LockTimeout = defaultLockTimeout
 	}
-	bolt, err := openFile(dir, o.LockTimeout)
+	if o.LogEntries == 0 {
+		o.LogEntries = defaultLogEntries
+	}
+	if o.LogBytes <= 0 {
+		o.LogBytes = defaultLogBytes
+	}
+}
+
+// DB is an open store.
+type DB struct {
+	options Options
+	folder  *folder
+
+	// writer is held, by having sent to it, by whoever writes, and for ever
+	// by Close. Its holder may read state without mu. It guards all up to file.
+	writer    chan struct{}
+	marks     *watermark.File
+	opened    os.FileInfo // of the store's file
+	size      int64       // that the file has at least
+	log       logExtent
+	pending   *pending    // a write of which it isn't known whether it is on disk
+	broken    error       // why bbolt can't be asked anything any more
+	withdrawn []Withdrawn // by Options.AcceptRollback
+	closed    bool
+
+	// file is held by readers of bolt, and alone by who replaces it.
+	file sync.RWMutex
+	bolt *bbolt.DB
+
+	mu      sync.RWMutex // guards what follows
+	state   View
+	trouble error         // what the last write found wrong
+	changed chan struct{} // closed at the next revision
+}
+
+// Open opens the store in a folder, and makes both if they aren't there. The
+// folder must belong to one user alone: one that holds nothing else is made
+// so, another is refused (ErrExposed). So do the files, whatever their rights
+// were. Open reads everything into memory and verifies it.
+//
+// A damaged file is put into quarantine (ErrDamaged), one that is older than
+// what was acknowledged is left where it is (ErrRollback, ErrUnproven); both
+// are refused, and so is a folder whose store is gone (ErrMissing). Other
+// errors are ErrLocked while another process has the folder, ErrFormat for a
+// file of another kind or a newer version, and that of Options.Compile. Files
+// of earlier versions are taken over; the old file is kept beside.
+func Open(dir string, o Options) (*DB, error) {
+	o.setDefaults()
+	f, err := enterFolder(dir, o.LockTimeout)
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{options: o, bolt: bolt, writer: make(chan struct{}, 1), changed: make(chan struct{})}
+	db := &DB{options: o, folder: f, writer: make(chan struct{}, 1), changed: make(chan struct{})}
 	if err := db.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", bolt.Path(), err), bolt.Close())
+		return nil, errors.Join(err, db.release())
 	}
 	return db, nil
 }
 
-// Close waits for a write in progress and lets go of the file. Views go on
-// answering from memory; what needs the file returns ErrClosed. Closing again
+// Close waits for a write in progress and lets go of the files. Views go on
+// answering from memory; what needs the files returns ErrClosed. Closing again
 // does nothing.
 func (db *DB) Close() error {
 	db.writer <- struct{}{}
@@ -98,7 +120,19 @@ func (db *DB) Close() error {
 		return nil
 	}
 	db.closed = true
-	return db.bolt.Close()
+	return db.release()
+}
+
+// release lets go of what is open.
+func (db *DB) release() error {
+	var errs []error
+	if db.bolt != nil && db.broken == nil {
+		errs = append(errs, db.bolt.Close())
+	}
+	if db.marks != nil {
+		errs = append(errs, db.marks.Close())
+	}
+	return errors.Join(append(errs, db.folder.leave())...)
 }
 
 // Position returns how far the store is.
@@ -124,11 +158,8 @@ func (db *DB) lock(ctx context.Context) error {
 		return fmt.Errorf("waiting for another write: %w", ctx.Err())
 	}
 	err := ctx.Err()
-	switch {
-	case db.closed:
+	if db.closed {
 		err = ErrClosed
-	case db.failed != nil:
-		err = db.failed
 	}
 	if err != nil {
 		db.unlock()

@@ -1,37 +1,49 @@
 // Package storage is the file of record: keys, the directory and the policies
 // in one bbolt file, and the same in memory for those who ask at every request.
 //
-// # The file
+// # The files
 //
 // latchkey.db in the data folder has these buckets:
 //
 //	records     key id → latchkey.key.v1.Record
-//	digests     SHA-256 of a token → key id
 //	tenants     name → latchkey.directory.v1.Tenant
 //	principals  name → latchkey.directory.v1.Principal
 //	policies    name → document, as it was handed in and never read here
 //	log         revision, 8 bytes big-endian → latchkey.log.v1.Entry
 //	reveal      key id → token, for keys that may be shown again; never logged
-//	meta        format, epoch and revision, each 8 bytes big-endian
+//	meta        format; position: epoch, revision (8 bytes big-endian each) and
+//	            digest; floor: the oldest revision in the log
 //
-// Each object is encoded once, by the writer. The log holds the very bytes
-// that are stored.
+// Each value but the format ends in a CRC-32C over bucket, name and value. Each
+// object is encoded once, by the writer. The log holds the very bytes that are
+// stored. The position's digest is over all objects, so that a file from which
+// some are missing, or in which some are older than others, is known by it.
+//
+// Beside it lie latchkey.watermark (see package watermark), which remembers how
+// far the store was and what it took from whom, and latchkey.lock, which belongs
+// to the process that has the folder. Files that were put aside have the name of
+// the store, when, and why.
 //
 // # What holds
 //
-// Every write is one bbolt transaction and one revision: objects, digests and
-// log entry together or not at all. Once Commit has returned nil the write is
-// on disk and survives the death of the process; every View that begins later
-// sees it. A View sees one revision of everything.
+// Every write is one bbolt transaction and one revision: objects and log entry
+// together or not at all. Once Commit has returned nil the write is on disk, the
+// watermark has it, and every View that begins later sees it. A View sees one
+// revision of everything. docs/durability.md tells what a crash after each step
+// leaves.
 //
-// A digest belongs to one key for ever. A key is never removed, never loses a
-// secret and never comes back from being revoked. The log has an entry for
-// every revision from 1 on, and its times never go back.
+// Open believes neither file. It reads the store page by page before bbolt may
+// map it, compares all in it with each other and with the watermark, and refuses
+// what is damaged, older than what was acknowledged, or not proven to be newer.
+//
+// A digest of a token belongs to one key for ever. A key is never removed, never
+// loses a secret and never comes back from being revoked. The log has an entry
+// for every revision from its floor on, and its times never go back.
 //
 // # Concurrency
 //
 // All methods of DB are safe for concurrent use. Writers wait for each other.
-// Views wait for no disk: the memory is changed after the file, for no longer
+// Views wait for no disk: the memory is changed after the files, for no longer
 // than it takes to swap pointers. What is read belongs to the store and is not
 // to be changed; a change replaces an object by a new one.
 //

@@ -1,8 +1,6 @@
 package storage
 
 import (
-	"context"
-
 	"go.etcd.io/bbolt"
 )
 
@@ -12,11 +10,7 @@ func (db *DB) Bolt() *bbolt.DB { return db.bolt }
 // FileName is the store's file in its folder.
 const FileName = fileName
 
-// Settle does what follows a commit of a revision that the file failed.
-func (db *DB) Settle(revision uint64, cause error) error {
-	if err := db.lock(context.Background()); err != nil {
-		return err
-	}
-	defer db.unlock()
-	return db.settle(revision, cause)
+// Put stores a value as the store would.
+func Put(tx *bbolt.Tx, bucket, name, value string) error {
+	return put(tx, []byte(bucket), []byte(name), []byte(value))
 }

@@ -40,28 +40,6 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// A disk that fails in the last sync leaves a file that shows the revision and
-// may lose it yet. So does a revision that is called failed and is there.
-func TestHalfWrittenRevision(t *testing.T) {
-	dir := storagetest.Dir(t)
-	db := storagetest.Open(t, dir)
-	commit(t, db, storage.Change{Tenants: []*directory.Tenant{{ID: "org:o_1"}}})
-	eio := errors.New("input/output error")
-	if err := db.Settle(1, eio); !errors.Is(err, storage.ErrFailed) || !errors.Is(err, eio) {
-		t.Errorf("error %v", err)
-	}
-	refused(t, db, storage.Change{Tenants: []*directory.Tenant{{ID: "org:o_2"}}}, storage.ErrFailed)
-	db.View(func(v *storage.View) {
-		if v.Tenant("org:o_1") == nil {
-			t.Error("views stopped")
-		}
-	})
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	commit(t, storagetest.Open(t, dir), storage.Change{Tenants: []*directory.Tenant{{ID: "org:o_2"}}})
-}
-
 func TestViewsDoNotWaitForTheDisk(t *testing.T) {
 	begun := make(chan struct{}, 1)
 	db := storagetest.New(t, storage.Options{Compile: func(documents map[string][]byte) (any, error) {
@@ -106,7 +84,7 @@ func TestViewsDoNotWaitForTheDisk(t *testing.T) {
 
 func TestCheckFinds(t *testing.T) {
 	put := func(bucket, name, value string) func(*bbolt.Tx) error {
-		return func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Put([]byte(name), []byte(value)) }
+		return func(tx *bbolt.Tx) error { return storage.Put(tx, bucket, name, value) }
 	}
 	first := func(bucket string, f func(b *bbolt.Bucket, name, value []byte) error) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error {
@@ -120,20 +98,28 @@ func TestCheckFinds(t *testing.T) {
 		damage func(*bbolt.Tx) error
 		want   string
 	}{
-		"revision":          {put("meta", "revision", "\x00\x00\x00\x00\x00\x00\x00\x09"), "meta: revision"},
-		"epoch":             {put("meta", "epoch", "\x00\x00\x00\x00\x00\x00\x00\x09"), "meta: epoch"},
-		"lost key":          {first("records", remove), "keys: memory differs"},
-		"lost tenant":       {first("tenants", remove), "tenants: memory differs"},
-		"changed policy":    {put("policies", "shortkit", "else"), "policy \"shortkit\": the log has other bytes"},
-		"unlogged policy":   {put("policies", "else", "else"), "policies: memory differs"},
-		"unreadable":        {put("principals", "user:ada", "\xff"), "principal \"user:ada\""},
-		"lost digest":       {first("digests", remove), "digests: there are 1, and 2"},
-		"digest of another": {first("digests", func(b *bbolt.Bucket, name, _ []byte) error { return b.Put(name, []byte("key_0")) }), "leads to \"key_0\""},
-		"gap in the log":    {first("log", remove), "log: entry 2 is stored"},
-		"token of another":  {put("reveal", "key_0", "token"), "reveal: the token of \"key_0\""},
+		"position":         {put("meta", "position", strings.Repeat("\x00", 47)+"\x09"), "meta: its position is missing"},
+		"no position":      {put("meta", "position", ""), "meta: its position isn't one"},
+		"floor":            {put("meta", "floor", "\x00\x00\x00\x00\x00\x00\x00\x02"), "log: it has the entries 1 to 2, and should have 2 to 2"},
+		"lost key":         {first("records", remove), "the digest of its objects is"},
+		"lost tenant":      {first("tenants", remove), "the digest of its objects is"},
+		"changed policy":   {put("policies", "shortkit", "else"), "policy \"shortkit\": the log has other bytes"},
+		"unlogged policy":  {put("policies", "else", "else"), "the digest of its objects is"},
+		"unreadable":       {put("principals", "user:ada", "\xff"), "principal \"user:ada\""},
+		"name of another":  {first("records", func(b *bbolt.Bucket, _, value []byte) error { return b.Put([]byte("key_0"), value) }), "records \"key_0\": its checksum is wrong"},
+		"a bit":            {first("tenants", func(b *bbolt.Bucket, name, value []byte) error { value[1] ^= 4; return b.Put(name, value) }), "tenants \"org:o_1\": its checksum is wrong"},
+		"gap in the log":   {first("log", remove), "log: it has the entries 2 to 2, and should have 1 to 2"},
+		"other log":        {first("log", func(b *bbolt.Bucket, name, value []byte) error { value[3] ^= 1; return b.Put(name, value) }), "log 1: its checksum is wrong"},
+		"token of another": {put("reveal", "key_0", "token"), "reveal: the token of \"key_0\""},
+		"other bucket": {func(tx *bbolt.Tx) error {
+			_, err := tx.CreateBucket([]byte("digests"))
+			return err
+		}, "there is a bucket \"digests\""},
+		"lost bucket": {func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("reveal")) }, "its bucket \"reveal\" is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			db, err := storage.Open(storagetest.Dir(t), storage.Options{})
+			dir := storagetest.Dir(t)
+			db, err := storage.Open(dir, storage.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,6 +140,13 @@ func TestCheckFinds(t *testing.T) {
 			}
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
+			}
+			// Whoever would open it now doesn't.
+			if _, err := storage.Open(dir, storage.Options{}); !errors.Is(err, storage.ErrDamaged) {
+				t.Errorf("opening it: %v", err)
+			}
+			if _, err := storage.Open(dir, storage.Options{}); !errors.Is(err, storage.ErrMissing) {
+				t.Errorf("opening it again: %v", err)
 			}
 		})
 	}

@@ -2,8 +2,23 @@
 
 package storage
 
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
 // Elsewhere a file's rights aren't in its mode.
 const (
 	noFollow = 0
 	hasModes = false
 )
+
+// lockFile opens a file. Elsewhere the lock is bbolt's own, on the store's file.
+func lockFile(path string, _ time.Duration) (*os.File, error) {
+	f, err := openPrivate(path, os.O_RDWR|os.O_CREATE, fileMode)
+	if err != nil {
+		return nil, fmt.Errorf("opening the lock: %w", err)
+	}
+	return f, nil
+}

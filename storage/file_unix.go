@@ -2,9 +2,41 @@
 
 package storage
 
-import "syscall"
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
 
 const (
 	noFollow = syscall.O_NOFOLLOW
 	hasModes = true
 )
+
+// lockInterval is the time between two attempts to take the lock: flock has no
+// time limit of its own.
+const lockInterval = 20 * time.Millisecond
+
+// lockFile takes the lock of a file for as long as it is open. It makes the
+// file where it is missing.
+func lockFile(path string, wait time.Duration) (*os.File, error) {
+	f, err := openPrivate(path, os.O_RDWR|os.O_CREATE, fileMode)
+	if err != nil {
+		return nil, fmt.Errorf("opening the lock: %w", err)
+	}
+	for deadline := time.Now().Add(wait); ; time.Sleep(lockInterval) {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), f.Close())
+		}
+		if time.Now().After(deadline) {
+			return nil, errors.Join(fmt.Errorf("%s: %w", filepath.Dir(path), ErrLocked), f.Close())
+		}
+	}
+}

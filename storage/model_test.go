@@ -78,6 +78,7 @@ func (m *machine) open(t *rapid.T) {
 func (m *machine) do(t *rapid.T, c storage.Change) {
 	at := commit(t, m.db, c)
 	m.model.position.Revision++
+	m.model.position.Digest = at.Digest // which Check compares with the file's objects
 	m.log++
 	if at != m.model.position {
 		t.Fatalf("position %v, want %v", at, m.model.position)

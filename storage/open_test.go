@@ -74,7 +74,7 @@ func TestSecondOpenIsToldWhatToDo(t *testing.T) {
 	dir := storagetest.Dir(t)
 	storagetest.Open(t, dir)
 	_, err := storage.Open(dir, storage.Options{LockTimeout: time.Millisecond})
-	if !errors.Is(err, storage.ErrLocked) || !strings.Contains(err.Error(), filepath.Join(dir, storage.FileName)) {
+	if !errors.Is(err, storage.ErrLocked) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -159,15 +159,22 @@ func TestOpenRefusesOtherFiles(t *testing.T) {
 		"a link":   {link, nil},
 		"a folder": {func(t *testing.T, path string) { _ = os.Mkdir(path, 0o700) }, nil},
 		"a text":   {write(strings.Repeat("some text\n", 10000)), storage.ErrFormat},
+		"nothing":  {write(""), storage.ErrFormat},
+		"an empty bbolt file": {func(t *testing.T, path string) {
+			bolt, err := bbolt.Open(path, 0o600, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := bolt.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}, storage.ErrDamaged},
 		"a newer one": {edit(func(tx *bbolt.Tx) error {
-			return tx.Bucket([]byte("meta")).Put([]byte("format"), binary.BigEndian.AppendUint64(nil, 2))
+			return tx.Bucket([]byte("meta")).Put([]byte("format"), binary.BigEndian.AppendUint64(nil, 3))
 		}), storage.ErrFormat},
-		"no revision": {edit(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("revision")) }), storage.ErrFormat},
-		"no log":      {edit(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("log")) }), storage.ErrFormat},
-		"an old log": {edit(func(tx *bbolt.Tx) error {
-			return tx.Bucket([]byte("meta")).Put([]byte("revision"), binary.BigEndian.AppendUint64(nil, 2))
-		}), storage.ErrFormat},
-		"no meta": {edit(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("meta")) }), storage.ErrFormat},
+		"no position": {edit(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("position")) }), storage.ErrDamaged},
+		"no log":      {edit(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("log")) }), storage.ErrDamaged},
+		"no meta":     {edit(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("meta")) }), storage.ErrFormat},
 		"a key that can't be read": {edit(func(tx *bbolt.Tx) error {
 			return tx.Bucket([]byte("records")).Put([]byte("key_1"), []byte("\xff"))
 		}), nil},
@@ -192,21 +199,6 @@ func TestOpenRefusesOtherFiles(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestOpenAfterDyingBeforeTheFirstBucket(t *testing.T) {
-	dir := storagetest.Dir(t)
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	bolt, err := bbolt.Open(filepath.Join(dir, storage.FileName), 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := bolt.Close(); err != nil {
-		t.Fatal(err)
-	}
-	commit(t, storagetest.Open(t, dir), storage.Change{Tenants: []*directory.Tenant{{ID: "org:o_1"}}})
 }
 
 func TestClosed(t *testing.T) {

@@ -1,20 +1,17 @@
 package storage
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/key"
 	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Keys calls f with each key whose id follows, in order of id, until f returns
@@ -74,17 +71,18 @@ func (db *DB) RevealedToken(id string) (key.Token, bool, error) {
 	var token key.Token
 	found := false
 	err := db.readFile(func(tx *bbolt.Tx) error {
-		var text []byte
-		if text = tx.Bucket(bucketReveal).Get([]byte(id)); text != nil {
+		text, err := get(tx, bucketReveal, []byte(id))
+		if err == nil && text != nil {
 			token, found = key.NewToken(string(text)), true
 		}
-		return nil
+		return err
 	})
 	return token, found, err
 }
 
 // Log returns up to limit entries that follow a revision, oldest first, and none
-// when there are none yet or the limit is not positive.
+// when there are none yet or the limit is not positive. It returns ErrTrimmed
+// where the first of them isn't kept any more: see Options.LogEntries.
 func (db *DB) Log(after uint64, limit int) ([]*logv1.Entry, error) {
 	newest := db.Position().Revision // the file may be one ahead of what views see
 	var entries []*logv1.Entry
@@ -92,14 +90,26 @@ func (db *DB) Log(after uint64, limit int) ([]*logv1.Entry, error) {
 		if after >= newest {
 			return nil
 		}
+		value, err := get(tx, bucketMeta, metaFloor)
+		if err != nil {
+			return err
+		}
+		if floor, ok := parseNumber(value); !ok || after+1 < floor {
+			return fmt.Errorf("%w: it begins with revision %d", ErrTrimmed, floor)
+		}
 		c := tx.Bucket(bucketLog).Cursor()
-		for name, value := c.Seek(number(after + 1)); name != nil && len(entries) < limit; name, value = c.Next() {
-			if len(name) != 8 || binary.BigEndian.Uint64(name) > newest {
+		for name, sealed := c.Seek(number(after + 1)); name != nil && len(entries) < limit; name, sealed = c.Next() {
+			revision, _ := parseNumber(name)
+			if revision > newest {
 				break
 			}
-			entry := &logv1.Entry{}
-			if err := proto.Unmarshal(value, entry); err != nil {
-				return fmt.Errorf("log entry %d: %w", binary.BigEndian.Uint64(name), err)
+			value, err := unseal(bucketLog, name, sealed)
+			if err != nil {
+				return fmt.Errorf("log entry %d: %w", revision, err)
+			}
+			entry, err := decodeEntry(revision, value)
+			if err != nil {
+				return err
 			}
 			entries = append(entries, entry)
 		}
@@ -113,7 +123,9 @@ func (db *DB) Log(after uint64, limit int) ([]*logv1.Entry, error) {
 
 // readFile reads the file. f must be short and keep none of its bytes.
 func (db *DB) readFile(f func(*bbolt.Tx) error) error {
-	err := db.bolt.View(f)
+	db.file.RLock()
+	defer db.file.RUnlock()
+	err := contain(func() error { return db.bolt.View(f) })
 	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}

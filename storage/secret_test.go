@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/storage"
 	"github.com/latchkey/latchkey/storage/storagetest"
+	"github.com/latchkey/latchkey/storage/watermark"
 )
 
 func TestTheFileHoldsNoToken(t *testing.T) {
@@ -30,22 +31,24 @@ func TestTheFileHoldsNoToken(t *testing.T) {
 	}
 	storagetest.Close(t, db)
 
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 1 {
-		t.Fatalf("files in the folder: %v, %v", entries, err)
-	}
-	file, err := os.ReadFile(filepath.Join(dir, storage.FileName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Contains(file, []byte(shownToken.Reveal())) {
-		t.Error("the token to be shown again isn't in the file: this test sees nothing")
-	}
-	for _, token := range secrets {
-		text := token.Reveal()
-		// Neither the token nor what is secret of it.
-		if bytes.Contains(file, []byte(text[len(form.Prefix):len(form.Prefix)+12])) {
-			t.Fatal("a token is in the file")
+	for _, name := range []string{storage.FileName, watermark.Name} {
+		file, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
 		}
+		if found := bytes.Contains(file, []byte(shownToken.Reveal())); found != (name == storage.FileName) {
+			t.Errorf("%s: the token to be shown again is in it: %v", name, found)
+		}
+		for _, token := range secrets {
+			text := token.Reveal()
+			// Neither the token nor what is secret of it.
+			if bytes.Contains(file, []byte(text[len(form.Prefix):len(form.Prefix)+12])) {
+				t.Fatalf("a token is in %s", name)
+			}
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 3 {
+		t.Fatalf("files in the folder: %v, %v", entries, err)
 	}
 }

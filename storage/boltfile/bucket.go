@@ -2,10 +2,10 @@ package boltfile
 
 import "errors"
 
-// SkipBucket is returned by the function that Walk calls, when it is called
+// ErrSkip is returned by the function that Walk calls, when it is called
 // with a bucket's name and a nil key, to leave that bucket unread. A Walk that
 // left one out vouches for the others alone.
-var SkipBucket = errors.New("skip this bucket")
+var ErrSkip = errors.New("skip this bucket")
 
 const (
 	bucketFlag = 0x01 // of an element whose value is a bucket
@@ -24,7 +24,7 @@ func (w *walker) bucket(id uint64, level int, flags uint32, key, value []byte) e
 	name := string(key)
 	w.stats.Buckets++
 	if err := w.do(name, nil, nil); err != nil {
-		if errors.Is(err, SkipBucket) {
+		if errors.Is(err, ErrSkip) {
 			return nil
 		}
 		return err

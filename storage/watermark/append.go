@@ -3,6 +3,7 @@ package watermark
 import (
 	"errors"
 	"fmt"
+	"syscall"
 
 	"google.golang.org/protobuf/proto"
 
@@ -26,12 +27,14 @@ func (f *File) Reserve(m *logv1.Mark) error {
 	if err := f.check(m); err != nil {
 		return err
 	}
+	size := int64(frameSize + proto.Size(m))
+	f.keepShort(size)
+	// Now, since a rename can be done and yet fail, where the disk is far away.
 	if err := f.moved(); err != nil {
 		return err
 	}
-	size := int64(frameSize + proto.Size(m))
-	f.keepShort(size)
 	if err := f.room(size); err != nil {
+		f.retry = 0 // a shorter file may find room
 		return fmt.Errorf("making room in the watermark %s: %w", f.path, err)
 	}
 	return nil
@@ -100,7 +103,7 @@ func (f *File) room(size int64) error {
 		return errors.Join(err, f.compacted)
 	}
 	err := f.zero(max(roundUp(need, chunk), f.used))
-	if err != nil {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		err = f.zero(max(roundUp(need, block), f.used))
 	}
 	return err

@@ -37,6 +37,9 @@ func (f *File) keepShort(size int64) {
 // compact puts a file in this one's place that has the newest marks, of half the limit, with room for one more. What it drops
 // becomes the new base. A damaged file is left as it is: the new one would hide that something is missing.
 func (f *File) compact(room int64) error {
+	if err := f.moved(); err != nil {
+		return err // what is there now is somebody else's
+	}
 	c, err := read(f.file, f.end)
 	if err != nil {
 		return err

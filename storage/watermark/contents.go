@@ -25,7 +25,6 @@ type Contents struct {
 	salt salt
 	ends []int64 // where each of Marks ends
 	end  int64   // where the last whole mark ends
-	used int64   // from here on there are zeros alone
 	size int64
 	info os.FileInfo
 }

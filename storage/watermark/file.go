@@ -79,8 +79,8 @@ func reopen(d disk, path string, c *Contents) (*File, error) {
 	f := &File{
 		Limit: DefaultLimit, disk: d, path: path, file: file, salt: c.salt, last: c.Last(),
 		base: c.ends[0], end: c.end, size: c.size, unsynced: true,
-		// Zeros that were found may be a hole without room behind it.
-		clean: c.end, used: c.used,
+		// The zeros that were found may be a hole without room behind it, or not yet be on the disk.
+		clean: c.end, used: c.size,
 	}
 	if err := f.take(c, info); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the watermark %s: %w", path, err), file.Close())
@@ -101,10 +101,27 @@ func (f *File) take(c *Contents, info os.FileInfo) error {
 	if err := os.Remove(f.path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err := f.disk.sync(f.file); err != nil {
+	if err := f.rewrite(c); err != nil {
 		return err
 	}
 	return f.settle()
+}
+
+// rewrite writes the last mark once more, as it is, and syncs. What was read of it may never have come to the disk: the system
+// shows what it failed to write, and says so to one sync alone, which may have been that of a process before this one.
+func (f *File) rewrite(c *Contents) error {
+	from := int64(headerSize)
+	if n := len(c.ends); n > 1 {
+		from = c.ends[n-2]
+	}
+	b := make([]byte, c.end-from)
+	if _, err := f.file.ReadAt(b, from); err != nil {
+		return err
+	}
+	if err := f.disk.write(f.file, b, from); err != nil {
+		return err
+	}
+	return f.disk.sync(f.file)
 }
 
 // settle makes the file's name durable.

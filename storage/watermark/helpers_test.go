@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -119,3 +120,5 @@ func sorted(words []string) string {
 	slices.Sort(words)
 	return strings.Join(words, " ")
 }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

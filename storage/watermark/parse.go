@@ -22,20 +22,21 @@ func parse(b []byte) (*Contents, error) {
 		return nil, err
 	}
 	// Zeros up to the end are room, not damage.
-	c.used = int64(len(bytes.TrimRight(b, "\x00")))
+	used := len(bytes.TrimRight(b, "\x00"))
 	if err != nil {
-		c.Damage, c.Torn = err, c.used > 0
+		c.Damage, c.Torn = err, used > 0
 		return c, nil
 	}
 	c.salt, c.Damage = s, damage
-	c.parseMarks(b)
+	c.parseMarks(b, used)
 	return c, nil
 }
 
-func (c *Contents) parseMarks(b []byte) {
+// parseMarks reads the frames. From used on there are zeros alone.
+func (c *Contents) parseMarks(b []byte, used int) {
 	var wrong error // since the last whole mark
 	left := patience * len(b)
-	for at := headerSize; at < int(c.used); {
+	for at := headerSize; at < used; {
 		size, payload, err := c.salt.payload(b, at)
 		var m *logv1.Mark
 		if err == nil {

@@ -1,0 +1,63 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"go.etcd.io/bbolt"
+)
+
+// Backup copies the store to a new file as it is at one position, sees that
+// the copy is whole, and returns that position. Writes and Views go on. The
+// file must be on a disk that keeps up: as long as the copy takes, pages that
+// writes set free can't be used again and the store grows, so the context
+// should have a time limit. What failed leaves no file.
+//
+// A backup holds what the store holds, tokens that may be shown again included:
+// it is made for the owner's eyes (0600).
+func (db *DB) Backup(ctx context.Context, path string) (Position, error) {
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return Position{}, fmt.Errorf("%s is there already: name a new file (%w)", path, errors.Join(err, os.ErrExist))
+	}
+	temp := path + newSuffix
+	if err := db.readFile(func(tx *bbolt.Tx) error { return copyTransaction(ctx, tx, temp) }); err != nil {
+		return Position{}, fmt.Errorf("copying the store: %w", err)
+	}
+	img, err := readStore(temp)
+	if err != nil {
+		return Position{}, errors.Join(fmt.Errorf("the copy isn't whole: %w", err), os.Remove(temp))
+	}
+	if err := moveInto(temp, path); err != nil {
+		return Position{}, fmt.Errorf("copying the store: %w", err)
+	}
+	return img.view.position, nil
+}
+
+// copyTransaction writes what a transaction sees to a file, for good.
+func copyTransaction(ctx context.Context, tx *bbolt.Tx, path string) error {
+	f, err := openPrivate(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	if err != nil {
+		return err
+	}
+	_, err = tx.WriteTo(limited{ctx, f})
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// limited is a writer that ends with a context.
+type limited struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (w limited) Write(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.Writer.Write(b)
+}

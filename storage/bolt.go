@@ -1,0 +1,102 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// addressSpace is reserved for the file's map, so that it needs no new map,
+// which would wait for readers, before it is as large. It costs no memory.
+const addressSpace = 1 << 30
+
+// openBolt hands a file to bbolt. It must be known to be whole: bbolt maps it
+// into memory and believes its pages.
+func openBolt(path string, wait time.Duration) (*bbolt.DB, error) {
+	bolt, err := bbolt.Open(path, fileMode, &bbolt.Options{
+		Timeout:         wait, // zero would be for ever
+		OpenFile:        openPrivate,
+		InitialMmapSize: addressSpace,
+		// The list of free pages is found again by a scan at Open instead of
+		// being written, and synced, with each commit.
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
+		// Statistics would take one more lock in each transaction.
+		NoStatistics: true,
+	})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fmt.Errorf("%s: %w", path, ErrLocked)
+	case err != nil:
+		return nil, fmt.Errorf("opening the store %s: %w", path, err)
+	}
+	return bolt, nil
+}
+
+// contain calls f and turns a panic, and a fault of the mapped file (which is
+// what the kernel makes of a page that can't be read), into an error.
+func contain(f func() error) (err error) {
+	before := debug.SetPanicOnFault(true)
+	defer func() {
+		debug.SetPanicOnFault(before)
+		if p := recover(); p != nil {
+			err = &panicError{p}
+		}
+	}()
+	return f()
+}
+
+// panicError is a panic that was contained. bbolt's locks may still be held.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// createBolt writes a new file by one transaction and puts it in its place:
+// whole or not at all. What was there is replaced.
+func createBolt(path string, fill func(*bbolt.Tx) error) error {
+	temp := path + newSuffix
+	bolt, err := openBolt(temp, time.Second)
+	if err != nil {
+		return err
+	}
+	err = bolt.Update(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return fill(tx)
+	})
+	if err := errors.Join(err, bolt.Close()); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return moveInto(temp, path)
+}
+
+// copyFile copies a file for good to a place where there is none.
+func copyFile(from io.Reader, to string) (err error) {
+	f, err := openPrivate(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, from)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
+}
+
+// moveInto makes a file that is on the disk take the place of another, for good.
+func moveInto(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return errors.Join(err, os.Remove(from))
+	}
+	return syncFolder(filepath.Dir(to))
+}

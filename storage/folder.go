@@ -1,0 +1,196 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/latchkey/latchkey/storage/watermark"
+)
+
+// Names in the data folder.
+const (
+	fileName = "latchkey.db"
+	lockName = "latchkey.lock"
+	// What is being written, and takes its place by a rename. Leftovers of a
+	// crash are removed by the next Open.
+	newSuffix = ".new"
+	// A file that failed is kept under the store's name, this, the time, and
+	// the reason.
+	damagedInfix = ".damaged-"
+	// A file that was replaced on purpose is kept likewise.
+	replacedInfix = ".replaced-"
+)
+
+const (
+	folderMode = 0o700
+	fileMode   = 0o600
+	others     = 0o077 // the rights of everybody but the owner
+)
+
+// folder is a data folder that belongs to this process.
+type folder struct {
+	dir  string
+	lock *os.File
+}
+
+func (f *folder) file() string      { return filepath.Join(f.dir, fileName) }
+func (f *folder) watermark() string { return filepath.Join(f.dir, watermark.Name) }
+
+// enterFolder makes the folder where it is missing, sees to its rights, takes
+// its lock and clears what a crash left.
+func enterFolder(dir string, wait time.Duration) (*folder, error) {
+	if err := makeFolder(dir); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	if err := checkFolder(dir); err != nil {
+		return nil, err
+	}
+	lock, err := lockFile(filepath.Join(dir, lockName), wait)
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{dir: dir, lock: lock}
+	if err := errors.Join(f.removeLeftovers(), syncFolder(dir)); err != nil {
+		return nil, errors.Join(fmt.Errorf("making the data folder ready: %w", err), f.leave())
+	}
+	return f, nil
+}
+
+// leave lets other processes in. The lock's file stays: whoever waits for it
+// must wait for the same one.
+func (f *folder) leave() error { return f.lock.Close() }
+
+func (f *folder) removeLeftovers() error {
+	// A file may be made for the making of another.
+	return errors.Join(removeIfThere(f.file()+newSuffix), removeIfThere(f.file()+newSuffix+newSuffix))
+}
+
+// setAside renames the store's file to one that says when and why.
+func (f *folder) setAside(infix, reason string, now time.Time) (string, error) {
+	path := f.aside(infix, reason, now)
+	if err := os.Rename(f.file(), path); err != nil {
+		return "", err
+	}
+	return path, syncFolder(f.dir)
+}
+
+// aside returns a name for the store's file that says when and why.
+func (f *folder) aside(infix, reason string, now time.Time) string {
+	return f.file() + infix + now.UTC().Format("20060102T150405.000000Z") + "-" + reason
+}
+
+// quarantined returns the names of files that failed, oldest first.
+func (f *folder) quarantined() ([]string, error) {
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), fileName+damagedInfix) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// makeFolder makes the folder and its missing parents, each for good.
+func makeFolder(dir string) error {
+	err := os.Mkdir(dir, folderMode)
+	switch parent := filepath.Dir(dir); {
+	case errors.Is(err, os.ErrExist):
+		return nil
+	case err == nil:
+		return syncFolder(parent)
+	case errors.Is(err, os.ErrNotExist) && parent != dir:
+		if err := makeFolder(parent); err != nil {
+			return err
+		}
+		return makeFolder(dir)
+	}
+	return err
+}
+
+func checkFolder(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("looking at the data folder: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("the data folder %s is not a folder", dir)
+	}
+	if !hasModes || info.Mode().Perm()&others == 0 {
+		return nil
+	}
+	// A folder that holds nothing but a store is made private. Any other may
+	// be somebody's on purpose: it is theirs to say.
+	private, err := storeAlone(dir)
+	if err != nil {
+		return fmt.Errorf("looking into the data folder: %w", err)
+	}
+	if !private || os.Chmod(dir, folderMode) != nil {
+		return fmt.Errorf("%w %s (its mode is %04o): chmod 700 it, or name a folder within it", ErrExposed, dir, info.Mode().Perm())
+	}
+	return nil
+}
+
+// storeAlone reports whether nothing but a store and its sockets is in the folder.
+func storeAlone(dir string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		ours := e.Name() == fileName || e.Name() == lockName || e.Name() == watermark.Name ||
+			strings.HasPrefix(e.Name(), fileName+".") || e.Type() == os.ModeSocket
+		if !ours {
+			return false, err
+		}
+	}
+	return err == nil, err
+}
+
+// openPrivate opens a regular file, not through a link, and takes the rights
+// of other users from it: the mode given at creation is no help to an older file.
+func openPrivate(path string, flag int, mode os.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(path, flag|noFollow, mode)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("%s is not a regular file", path)
+	case hasModes && info.Mode().Perm()&others != 0:
+		err = f.Chmod(fileMode)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// sameFile returns the size of the file at a path, and ErrMoved where that isn't
+// the file that is open.
+func sameFile(path string, open os.FileInfo) (int64, error) {
+	now, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return 0, fmt.Errorf("%w: %s is not there: put it back, or restart to have the folder judged", ErrMoved, path)
+	case err != nil:
+		return 0, fmt.Errorf("%w: %w", ErrMoved, err)
+	case !os.SameFile(now, open):
+		return 0, fmt.Errorf("%w: %s is another file now: put the former one back, or restart to have this one judged", ErrMoved, path)
+	}
+	return now.Size(), nil
+}

@@ -1,0 +1,333 @@
+package storage
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/latchkey/latchkey/key"
+	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
+	"github.com/latchkey/latchkey/storage/boltfile"
+)
+
+// image is what a file holds, read and verified as a whole.
+type image struct {
+	view    *View // all but the compiled policies
+	floor   uint64
+	logSize int64
+	newest  *logv1.Entry // nil at revision 0
+	before  Position     // the position before the newest entry, where that is known
+	stats   boltfile.Stats
+}
+
+// maxProblems bounds how many problems of one file are told.
+const maxProblems = 20
+
+// imageReader gathers an image from a walk through a file.
+type imageReader struct {
+	image
+	delta    delta
+	digest   Digest
+	problems []error
+	more     int // problems that aren't told
+	reason   string
+
+	seen     map[string]bool
+	position Position // that meta tells
+	entries  uint64   // of the log
+	next     uint64   // revision of the next one
+	latest   time.Time
+	tail     [2][]byte                     // the newest log entries
+	tokens   map[string]key.Token          // kept ones
+	logged   map[object]*[sha256.Size]byte // by the newest entry of each; nil: removed
+	stored   map[object]*[sha256.Size]byte
+}
+
+// readImage reads a file of this format, page by page and by no other means
+// than reading, so that no damage can do worse than an error. What is wrong
+// with the file is a *DamageError, with all that could be told apart. A deep
+// reading also compares the log with the objects.
+func readImage(file io.ReaderAt, size int64, deep bool) (*image, error) {
+	r := &imageReader{seen: map[string]bool{}, tokens: map[string]key.Token{}}
+	if deep {
+		r.logged, r.stored = map[object]*[sha256.Size]byte{}, map[object]*[sha256.Size]byte{}
+	}
+	f, err := openImage(file, size)
+	if err != nil {
+		return nil, err
+	}
+	if r.stats, err = f.Walk(r.visit); err != nil {
+		return nil, damaged(err)
+	}
+	r.finish()
+	if len(r.problems) > 0 {
+		return nil, r.damage()
+	}
+	return &r.image, nil
+}
+
+// openImage sees that a file is a store of this format.
+func openImage(file io.ReaderAt, size int64) (*boltfile.File, error) {
+	f, err := boltfile.New(file, size)
+	if err != nil {
+		return nil, damaged(err)
+	}
+	format, err := formatOf(f)
+	if err != nil {
+		return nil, err
+	}
+	if format != formatVersion {
+		return nil, &formatError{format}
+	}
+	return f, nil
+}
+
+// formatOf returns the format of a store.
+func formatOf(f *boltfile.File) (format uint64, err error) {
+	others, found := "", false
+	_, err = f.Walk(func(bucket string, name, value []byte) error {
+		switch {
+		case bucket != string(bucketMeta):
+			others = bucket
+			return boltfile.ErrSkip
+		case string(name) == string(metaFormat):
+			format, found = parseNumber(value)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return 0, damaged(err)
+	case !found && others == "":
+		return 0, &DamageError{Reason: "empty", Problems: []error{errors.New("there is nothing in it")}}
+	case !found:
+		return 0, fmt.Errorf("%w: it is the file of another program", ErrFormat)
+	}
+	return format, nil
+}
+
+// formatError is a file of another format than the newest.
+type formatError struct{ format uint64 }
+
+func (e *formatError) Error() string {
+	return fmt.Sprintf("its format is %d and this is for %d: run the version that wrote it", e.format, formatVersion)
+}
+
+func (e *formatError) Is(target error) bool { return target == ErrFormat }
+
+func (r *imageReader) wrong(reason, format string, args ...any) {
+	if r.reason == "" {
+		r.reason = reason
+	}
+	if len(r.problems) == maxProblems {
+		r.more++
+		return
+	}
+	r.problems = append(r.problems, fmt.Errorf(format, args...))
+}
+
+func (r *imageReader) damage() error {
+	if r.more > 0 {
+		r.problems = append(r.problems, fmt.Errorf("and %d more", r.more))
+	}
+	return &DamageError{Reason: r.reason, Problems: r.problems}
+}
+
+// visit is called for each value, and once with nil for each bucket.
+func (r *imageReader) visit(bucket string, name, sealed []byte) error {
+	if name == nil {
+		r.seen[bucket] = true
+		if r.known(bucket) {
+			return nil
+		}
+		r.wrong("bucket", "there is a bucket %.64q, which no store has", bucket)
+		return boltfile.ErrSkip
+	}
+	if bucket == string(bucketMeta) && string(name) == string(metaFormat) {
+		return nil
+	}
+	value, err := unseal([]byte(bucket), name, sealed)
+	if err != nil {
+		r.wrong("checksum", "%s %s: %w", bucket, printable(bucket, name), err)
+		return nil
+	}
+	switch bucket {
+	case string(bucketMeta):
+		r.meta(string(name), value)
+	case string(bucketLog):
+		r.log(name, value)
+	case string(bucketReveal):
+		r.tokens[string(name)] = key.NewToken(string(value))
+	default:
+		r.object(bucket, string(name), value)
+	}
+	return nil
+}
+
+// printable is a name as errors tell it.
+func printable(bucket string, name []byte) string {
+	if n, ok := parseNumber(name); ok && bucket == string(bucketLog) {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%.64q", name)
+}
+
+func (r *imageReader) known(bucket string) bool {
+	for _, b := range buckets {
+		if string(b) == bucket {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *imageReader) meta(name string, value []byte) {
+	ok := true
+	switch name {
+	case string(metaPosition):
+		r.position, ok = decodePosition(value)
+	case string(metaFloor):
+		r.floor, ok = parseNumber(value)
+	}
+	if !ok {
+		r.wrong("meta", "meta: its %s isn't one", name)
+	}
+}
+
+func (r *imageReader) object(bucket, name string, value []byte) {
+	kind, _ := kindIn(bucket)
+	o := object{kind, name}
+	if err := r.delta.add(&logv1.Put{Kind: kind, Name: name, Value: value}); err != nil {
+		r.wrong("record", "%w", err)
+		return
+	}
+	r.digest.add(digestOf(o, value))
+	if r.stored != nil {
+		sum := sha256.Sum256(value)
+		r.stored[o] = &sum
+	}
+}
+
+func (r *imageReader) log(name, value []byte) {
+	revision, ok := parseNumber(name)
+	if !ok || r.next > 0 && revision != r.next {
+		r.wrong("log", "log: entry %s follows where %d should be", printable(string(bucketLog), name), r.next)
+	}
+	r.next = revision + 1
+	r.entries++
+	r.logSize += int64(len(value))
+	r.tail[0], r.tail[1] = r.tail[1], append(r.tail[0][:0], value...)
+	if r.logged == nil {
+		return
+	}
+	e, err := decodeEntry(revision, value)
+	if err != nil {
+		r.wrong("log", "%w", err)
+		return
+	}
+	if at := e.GetAt().AsTime(); at.Before(r.latest) {
+		r.wrong("log", "log: entry %d is older than the one before it", revision)
+	} else {
+		r.latest = at
+	}
+	for _, p := range e.GetPuts() {
+		if o := (object{p.GetKind(), p.GetName()}); p.GetRemoved() {
+			r.logged[o] = nil
+		} else {
+			sum := sha256.Sum256(p.GetValue())
+			r.logged[o] = &sum
+		}
+	}
+}
+
+func decodeEntry(revision uint64, value []byte) (*logv1.Entry, error) {
+	e := &logv1.Entry{}
+	if err := proto.Unmarshal(value, e); err != nil {
+		return nil, fmt.Errorf("log entry %d: %w", revision, err)
+	}
+	if e.GetRevision() != revision {
+		return nil, fmt.Errorf("log entry %d: it says that it is %d", revision, e.GetRevision())
+	}
+	return e, nil
+}
+
+// finish compares what was gathered.
+func (r *imageReader) finish() {
+	for _, name := range buckets {
+		if !r.seen[string(name)] {
+			r.wrong("bucket", "its bucket %q is missing", name)
+		}
+	}
+	if r.position.Epoch == 0 {
+		r.wrong("meta", "meta: its position is missing")
+	}
+	r.finishLog()
+	v := newView()
+	if err := v.admit(&r.delta); err != nil {
+		r.wrong("record", "%w", err)
+	}
+	if len(r.problems) > 0 {
+		return // what follows can only repeat it
+	}
+	v.apply(&r.delta)
+	v.position = r.position
+	if r.newest != nil {
+		v.latest = r.newest.GetAt().AsTime()
+	}
+	r.view = v
+	if r.digest != r.position.Digest {
+		r.wrong("digest", "the digest of its objects is %.4x and should be %.4x: objects are missing, or older than the rest", r.digest[:], r.position.Digest[:])
+	}
+	for id, token := range r.tokens {
+		if k := v.keys[id]; k == nil || !mayKeep(k, token) {
+			r.wrong("reveal", "reveal: the token of %.64q isn't the current one of an unrevoked key", id)
+		}
+	}
+	for id, k := range v.keys {
+		if k.Revision == 0 || k.Revision > r.position.Revision {
+			r.wrong("record", "key %.64q has the revision %d", id, k.Revision)
+		}
+	}
+	for o, sum := range r.logged {
+		if is := r.stored[o]; (is == nil) != (sum == nil) || is != nil && *is != *sum {
+			r.wrong("log", "%s: the log has other bytes for it", o)
+		}
+	}
+}
+
+// finishLog reads the newest entries.
+func (r *imageReader) finishLog() {
+	if r.next == 0 {
+		if r.position.Revision > 0 {
+			r.wrong("log", "log: it is empty at revision %d", r.position.Revision)
+		}
+		return
+	}
+	first := r.next - r.entries
+	if r.floor != first || r.next != r.position.Revision+1 {
+		r.wrong("log", "log: it has the entries %d to %d, and should have %d to %d", first, r.next-1, r.floor, r.position.Revision)
+		return
+	}
+	var err error
+	if r.newest, err = decodeEntry(r.next-1, r.tail[1]); err != nil {
+		r.wrong("log", "%w", err)
+		return
+	}
+	if at := position(r.newest.GetEpoch(), r.newest.GetRevision(), r.newest.GetDigest()); at != r.position {
+		r.wrong("log", "log: its newest entry is at %s, and the store at %s", at, r.position)
+	}
+	if r.next-1 == 1 {
+		r.before = Position{Epoch: r.position.Epoch}
+	} else if len(r.tail[0]) > 0 {
+		e, err := decodeEntry(r.next-2, r.tail[0])
+		if err != nil {
+			r.wrong("log", "%w", err)
+			return
+		}
+		r.before = position(e.GetEpoch(), e.GetRevision(), e.GetDigest())
+	}
+}

@@ -1,0 +1,154 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
+	"github.com/latchkey/latchkey/storage/boltfile"
+	"github.com/latchkey/latchkey/storage/watermark"
+)
+
+// verdict says whether a file is what was acknowledged last.
+type verdict struct {
+	caughtUp bool  // the watermark has the newest revision
+	err      error // ErrRollback or ErrUnproven, with what speaks for it
+}
+
+// judge holds a file that is whole against its watermark. A crash can leave
+// the file one write ahead of the watermark, since the file is written first,
+// and never behind or further ahead.
+func judge(img *image, marks *watermark.Contents) verdict {
+	at := img.view.position
+	// A store that never had a write, or was just taken over from a format
+	// without watermark, has none if the crash came then.
+	young := at.Revision == 0 || img.newest.GetAction() == actionUpgrade
+	if marks == nil {
+		if young {
+			return verdict{caughtUp: true}
+		}
+		return verdict{err: fmt.Errorf("%w: its watermark (%s) is missing", ErrUnproven, watermark.Name)}
+	}
+	if len(marks.Marks) == 0 {
+		return verdict{err: fmt.Errorf("%w: its watermark is damaged: %w", ErrUnproven, marks.Damage)}
+	}
+	last := positionFromProto(marks.Last())
+	switch {
+	case at == last && !marks.Torn:
+		return verdict{caughtUp: true}
+	case at == last:
+		// What follows the mark of this revision was the mark of a later one,
+		// and a mark is begun when the file already has its revision.
+		return verdict{err: fmt.Errorf("%w: the watermark's end is damaged, and was further than this file's revision %d", ErrUnproven, at.Revision)}
+	case img.newest != nil && img.before == last:
+		return verdict{}
+	case img.newest.GetSupersedes() != nil && positionFromProto(img.newest.GetSupersedes()) == last:
+		return verdict{}
+	case at.Before(last):
+		return verdict{err: fmt.Errorf("%w: it is at %s, the watermark at %s", ErrRollback, at, last)}
+	case at.Epoch == last.Epoch && at.Revision == last.Revision:
+		return verdict{err: fmt.Errorf("%w: at revision %d it has other objects than the watermark says", ErrUnproven, at.Revision)}
+	}
+	return verdict{err: fmt.Errorf("%w: the watermark is of %s, and the file of %s", ErrUnproven, last, at)}
+}
+
+// baseMark is the first mark of a watermark that begins with this store.
+func baseMark(v *View) *logv1.Mark {
+	m := &logv1.Mark{Position: v.position.toProto(), Action: "begin"}
+	if !v.latest.IsZero() {
+		m.At = timestamppb.New(v.latest)
+	}
+	for id, r := range v.keys {
+		if !r.Revoked.IsZero() {
+			m.Revoked = append(m.Revoked, id)
+		}
+	}
+	slices.Sort(m.Revoked)
+	return m
+}
+
+// markOf is what the watermark remembers of an entry. Of objects that the entry
+// made nothing can come back to life, but a tenant or a principal may have been
+// removed before.
+func markOf(e *logv1.Entry, replaced func(*logv1.Put) bool) *logv1.Mark {
+	m := &logv1.Mark{
+		Position: &logv1.Position{Epoch: e.GetEpoch(), Revision: e.GetRevision(), Digest: e.GetDigest()},
+		At:       e.GetAt(), Action: e.GetAction(),
+	}
+	for _, p := range e.GetPuts() {
+		switch p.GetKind() {
+		case logv1.Kind_KIND_POLICY:
+		case logv1.Kind_KIND_KEY:
+			if replaced(p) {
+				m.Puts = append(m.Puts, p)
+			}
+		default:
+			m.Puts = append(m.Puts, p)
+		}
+	}
+	return m
+}
+
+// RollbackError is a file that is whole and isn't, or can't be proven to be,
+// the newest. It is an ErrRollback or an ErrUnproven.
+type RollbackError struct {
+	Path  string
+	Cause error
+	// Alive are the objects that the file would bring back to life, as far as
+	// the watermark knows.
+	Alive []Withdrawn
+}
+
+// Unwrap returns what the file is told from.
+func (e *RollbackError) Unwrap() error { return e.Cause }
+
+// maxAlive bounds how many objects an error names.
+const maxAlive = 20
+
+// Error tells what the file would bring back to life, and what to do.
+func (e *RollbackError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %v", e.Path, e.Cause)
+	if len(e.Alive) == 0 {
+		b.WriteString("\n  the watermark knows of nothing that would come back to life")
+	} else {
+		b.WriteString("\n  what would come back to life:")
+	}
+	for i, w := range e.Alive {
+		if i == maxAlive {
+			fmt.Fprintf(&b, "\n    and %d more", len(e.Alive)-i)
+			break
+		}
+		fmt.Fprintf(&b, "\n    %s", w)
+	}
+	b.WriteString("\n  put the newest file back, restore a backup (latchkey db restore), or start once with --accept-rollback:" +
+		" what is named here then stays withdrawn, and every other write since is lost")
+	return b.String()
+}
+
+func rollbackError(f *folder, img *image, marks *watermark.Contents, cause error) error {
+	_, alive, err := withdrawals(img.view, marks, nil)
+	return errors.Join(&RollbackError{Path: f.file(), Cause: cause, Alive: alive}, err)
+}
+
+// quarantine puts a damaged file aside and returns what is wrong and what to do.
+func (f *folder) quarantine(cause error, marks *watermark.Contents, now time.Time) error {
+	var d *DamageError
+	if !errors.As(cause, &d) {
+		return cause
+	}
+	// Without a watermark a file with no sign of a store may be anybody's.
+	if marks == nil && (d.Reason == string(boltfile.BadMeta) || d.Reason == string(boltfile.Truncated)) {
+		return fmt.Errorf("%s: %w: %w", f.file(), ErrFormat, cause)
+	}
+	path, err := f.setAside(damagedInfix, d.Reason, now)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", f.file(), cause), fmt.Errorf("putting it into quarantine: %w", err))
+	}
+	return fmt.Errorf("%s: %w\n  it is kept in quarantine as %s\n  restore a backup: latchkey db restore BACKUP --data %s", f.file(), cause, path, f.dir)
+}

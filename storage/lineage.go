@@ -1,0 +1,100 @@
+package storage
+
+import (
+	"fmt"
+	"slices"
+
+	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
+	"github.com/latchkey/latchkey/storage/watermark"
+)
+
+// Actions of entries that the store writes by itself.
+const (
+	actionUpgrade = "db.upgrade"
+	actionAccept  = "db.accept-rollback"
+	actionRestore = "db.restore"
+)
+
+// takeOver makes an older store the newest by a write of its own: the first of
+// a new epoch, which supersedes what the watermark knew, and withdraws again
+// what had been withdrawn. Until the watermark has it, what it supersedes tells
+// Open that no acknowledged write is missing but those that were given up.
+func (db *DB) takeOver(c Change, marks *watermark.Contents) (*write, error) {
+	at := db.state.position
+	puts, err := c.puts(&db.state, at.Revision+1)
+	if err != nil {
+		return nil, err
+	}
+	w := &write{delta: &delta{}, policies: db.state.policies}
+	for _, p := range puts {
+		if err := w.delta.add(p); err != nil {
+			return nil, err
+		}
+	}
+	if err := db.state.admit(w.delta); err != nil {
+		return nil, err
+	}
+	w.entry = newEntry(&c, at, db.now(), puts)
+	w.entry.Epoch = max(at.Epoch+1, uint64(max(db.options.Now().UnixMicro(), 1)))
+	if last := lastMark(marks); last != nil {
+		w.entry.Supersedes = last
+		w.entry.Epoch = max(w.entry.Epoch, last.GetEpoch()+1)
+	}
+	return w, nil
+}
+
+func lastMark(marks *watermark.Contents) *logv1.Position {
+	if marks == nil {
+		return nil
+	}
+	return marks.Last()
+}
+
+// acceptRollback goes on from a file that isn't proven to be the newest.
+func (db *DB) acceptRollback(marks *watermark.Contents) error {
+	change, withdrawn, err := withdrawals(&db.state, marks, nil)
+	if err != nil {
+		return err
+	}
+	change.Action, change.Note = actionAccept, fmt.Sprintf("%d objects withdrawn again", len(withdrawn))
+	w, err := db.takeOver(change, marks)
+	if err != nil {
+		return err
+	}
+	// The file is written first, as by any write.
+	if err := contain(func() error { return db.writeFile(w) }); err != nil {
+		return fmt.Errorf("%w: accepting the rollback: %w", ErrDisk, err)
+	}
+	db.publish(w)
+	db.withdrawn = withdrawn
+	db.marks, err = beginMarks(db.folder, w.mark, marks, &db.state)
+	return err
+}
+
+// beginMarks continues a watermark with the first mark of a new epoch, or makes
+// another where it can't be continued: with what was readable of the old one.
+func beginMarks(f *folder, m *logv1.Mark, marks *watermark.Contents, v *View) (*watermark.File, error) {
+	if marks != nil && marks.Damage == nil && !marks.Torn {
+		file, err := watermark.Open(f.watermark(), marks)
+		if err != nil {
+			return nil, err
+		}
+		if err := file.Reserve(m); err != nil {
+			return nil, err
+		}
+		return file, file.Append(m)
+	}
+	base := baseMark(v)
+	if marks != nil {
+		for id := range marks.After(-1).Revoked {
+			base.Revoked = append(base.Revoked, id)
+		}
+		slices.Sort(base.Revoked)
+		base.Revoked = slices.Compact(base.Revoked)
+	}
+	return watermark.Create(f.watermark(), base)
+}
+
+// Withdrawn returns what Options.AcceptRollback withdrew again when the store
+// was opened.
+func (db *DB) Withdrawn() []Withdrawn { return db.withdrawn }

@@ -1,0 +1,184 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"go.etcd.io/bbolt"
+)
+
+// pending is a write of which it isn't known yet whether it is on disk. No
+// other is begun before that is known.
+type pending struct {
+	write *write
+	doubt bool  // a sync failed: what can be read may be in memory alone
+	cause error // why
+}
+
+// refuse finds out what a failed transaction left. As a rule that is nothing:
+// bbolt makes a transaction visible by its last page.
+func (db *DB) refuse(w *write, cause error) error {
+	if errors.Is(cause, ErrDamaged) {
+		return cause
+	}
+	var p *panicError
+	if errors.As(cause, &p) {
+		// bbolt's locks may be held: it isn't asked anything again.
+		db.broken = fmt.Errorf("%w: %w: start the process again", ErrFailed, cause)
+		return db.broken
+	}
+	var at Position
+	err := contain(func() error {
+		return db.bolt.View(func(tx *bbolt.Tx) (err error) {
+			at, err = storedPosition(tx)
+			return err
+		})
+	})
+	if err == nil && at == db.state.position {
+		return fmt.Errorf("%w: %w", ErrDisk, cause)
+	}
+	return db.hold(&pending{write: w, doubt: true}, errors.Join(cause, err))
+}
+
+// hold keeps a write until it is known what became of it.
+func (db *DB) hold(p *pending, cause error) error {
+	p.cause = fmt.Errorf("%w: revision %d may be written or not, which the next write will find out: %w", ErrFailed, p.write.entry.GetRevision(), cause)
+	db.pending = p
+	return p.cause
+}
+
+// resolve finds out what became of a pending write, and finishes it where it
+// is in the file.
+func (db *DB) resolve() error {
+	if db.broken != nil {
+		return db.broken
+	}
+	p := db.pending
+	if p == nil {
+		return nil
+	}
+	if p.doubt {
+		// After a sync that failed, the kernel may call pages clean that never
+		// reached the disk, and another sync says nothing about them. Only what
+		// is written anew is known to be there.
+		if err := db.rewrite(); err != nil {
+			return fmt.Errorf("%w; writing the file anew: %w", p.cause, err)
+		}
+		p.doubt = false
+	}
+	var at Position
+	err := db.readFile(func(tx *bbolt.Tx) (err error) {
+		at, err = storedPosition(tx)
+		return err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w; reading it again: %w", p.cause, err)
+	case at == db.state.position:
+		db.pending = nil
+		return nil
+	case at != p.write.position():
+		return fmt.Errorf("%w; the file is at %s", p.cause, at)
+	}
+	if p.write.mark == nil {
+		return fmt.Errorf("%w; it has no mark", p.cause)
+	}
+	if err := errors.Join(db.inPlace(), db.marks.Reserve(p.write.mark)); err != nil {
+		return fmt.Errorf("%w; the watermark: %w", p.cause, err)
+	}
+	if err := db.marks.Append(p.write.mark); err != nil {
+		return fmt.Errorf("%w; the watermark: %w", p.cause, err)
+	}
+	db.pending = nil
+	db.publish(p.write)
+	return nil
+}
+
+// rewrite writes the whole file anew beside the old one, sees that it is whole,
+// and puts it in its place.
+func (db *DB) rewrite() error {
+	if err := db.inPlace(); err != nil {
+		return err
+	}
+	db.file.Lock()
+	defer db.file.Unlock()
+	temp := db.folder.file() + newSuffix
+	err := contain(func() error {
+		return db.bolt.View(func(tx *bbolt.Tx) error { return copyTransaction(context.Background(), tx, temp) })
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := readStore(temp); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	if err := moveInto(temp, db.folder.file()); err != nil {
+		return err
+	}
+	opened, err := statOpen(db.folder.file())
+	if err != nil {
+		return err
+	}
+	bolt, err := openBolt(db.folder.file(), db.options.LockTimeout)
+	if err != nil {
+		return err
+	}
+	err = db.bolt.Close()
+	db.bolt, db.opened = bolt, opened
+	return err
+}
+
+// Mend returns what is wrong with the store's files as far as it can't be put
+// right, and nil for a store that can be written to. It finishes a write that
+// failed half-way, and sees whether a disk that refused takes writes again. It
+// waits for a writer until the context ends. Views don't need the files: they
+// go on whatever Mend says.
+func (db *DB) Mend(ctx context.Context) error {
+	if err := db.lock(ctx); err != nil {
+		return fmt.Errorf("looking after the store: %w", err)
+	}
+	defer db.unlock()
+	err := db.resolve()
+	if err == nil {
+		err = db.inPlace()
+	}
+	if err == nil && db.Trouble() != nil {
+		err = db.tryDisk()
+	}
+	db.setTrouble(err)
+	return err
+}
+
+// Trouble returns what the last write, or Mend since then, found wrong, and nil
+// while writes succeed. It waits for nothing.
+func (db *DB) Trouble() error {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	return db.trouble
+}
+
+func (db *DB) setTrouble(err error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.trouble = err
+}
+
+// enoughRoom is what a disk must take before it is called good again: more
+// than an ordinary write needs.
+const enoughRoom = 1 << 20
+
+// tryDisk writes and syncs a file beside the store.
+func (db *DB) tryDisk() error {
+	path := db.folder.file() + newSuffix
+	f, err := openPrivate(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDisk, err)
+	}
+	_, err = f.Write(make([]byte, enoughRoom))
+	if err := errors.Join(err, f.Sync(), f.Close(), os.Remove(path)); err != nil {
+		return fmt.Errorf("%w: %w", ErrDisk, err)
+	}
+	return nil
+}

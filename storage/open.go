@@ -1,0 +1,159 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
+	"github.com/latchkey/latchkey/storage/watermark"
+)
+
+// load reads, judges and opens what is in the folder; an empty one is given a
+// new store.
+func (db *DB) load() error {
+	marks, err := readMarks(db.folder.watermark())
+	if err != nil {
+		return err
+	}
+	img, err := db.readOrCreate(marks)
+	if err != nil {
+		return err
+	}
+	if img.view.policies, err = db.compile(img.view.documents); err != nil {
+		return fmt.Errorf("%s: %w", db.folder.file(), err)
+	}
+	verdict := judge(img, marks)
+	if verdict.err != nil && !db.options.AcceptRollback {
+		return rollbackError(db.folder, img, marks, verdict.err)
+	}
+	if db.bolt, err = openBolt(db.folder.file(), db.options.LockTimeout); err != nil {
+		return err
+	}
+	if db.opened, err = statOpen(db.folder.file()); err != nil {
+		return err
+	}
+	db.state = *img.view
+	db.log = logExtent{floor: img.floor, size: img.logSize}
+	if verdict.err != nil {
+		return db.acceptRollback(marks)
+	}
+	return db.openMarks(img, marks, verdict.caughtUp)
+}
+
+// readMarks returns what the watermark knows, and nil if there is none.
+func readMarks(path string) (*watermark.Contents, error) {
+	marks, err := watermark.Read(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the watermark: %w", err)
+	}
+	return marks, nil
+}
+
+// readOrCreate returns the image of the store's file.
+func (db *DB) readOrCreate(marks *watermark.Contents) (*image, error) {
+	img, err := readStore(db.folder.file())
+	var old *formatError
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if err := db.folder.mayBegin(marks); err != nil {
+			return nil, err
+		}
+		if err := db.create(); err != nil {
+			return nil, fmt.Errorf("making the store in %s: %w", db.folder.dir, err)
+		}
+		return readStore(db.folder.file())
+	case errors.As(err, &old) && old.format < formatVersion && old.format > 0:
+		if marks != nil {
+			return nil, fmt.Errorf("%s: %w: its format is %d, of a time before the watermark beside it: restore a backup (latchkey db restore)",
+				db.folder.file(), ErrRollback, old.format)
+		}
+		if err := db.folder.upgrade(old.format, db.options); err != nil {
+			return nil, fmt.Errorf("upgrading %s from format %d: %w", db.folder.file(), old.format, err)
+		}
+		return readStore(db.folder.file())
+	case errors.Is(err, ErrDamaged):
+		return nil, db.folder.quarantine(err, marks, db.options.Now())
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", db.folder.file(), err)
+	}
+	return img, nil
+}
+
+// readStore reads the store's file for Open.
+func readStore(path string) (*image, error) {
+	f, err := openPrivate(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return readImage(f, info.Size(), false)
+}
+
+func statOpen(path string) (os.FileInfo, error) { return os.Lstat(path) }
+
+// mayBegin returns why no new store may be made in the folder: there was one.
+func (f *folder) mayBegin(marks *watermark.Contents) error {
+	names, err := f.quarantined()
+	if err != nil {
+		return err
+	}
+	const remedy = "restore a backup: latchkey db restore BACKUP --data %s"
+	switch {
+	case len(names) > 0:
+		return fmt.Errorf("%w: it was damaged and is kept in quarantine as %s: "+remedy, ErrMissing, strings.Join(names, ", "), f.dir)
+	case marks != nil:
+		at := "its watermark is still there"
+		if last := marks.Last(); last != nil {
+			at = fmt.Sprintf("it was at %s", positionFromProto(last))
+		}
+		return fmt.Errorf("%w: %s: %s: put it back, or "+remedy, ErrMissing, f.file(), at, f.dir)
+	}
+	return nil
+}
+
+// create puts a new store in the folder. Its watermark is made when it is opened:
+// a store without any write needs none.
+func (db *DB) create() error {
+	// A lineage that begins later has the greater number, and no other store
+	// has the same.
+	epoch := uint64(max(db.options.Now().UnixMicro(), 1))
+	return createBolt(db.folder.file(), func(tx *bbolt.Tx) error { return writeMeta(tx, Position{Epoch: epoch}, 1) })
+}
+
+func writeMeta(tx *bbolt.Tx, at Position, floor uint64) error {
+	if err := tx.Bucket(bucketMeta).Put(metaFormat, number(formatVersion)); err != nil {
+		return err
+	}
+	if err := put(tx, bucketMeta, metaPosition, encodePosition(at)); err != nil {
+		return err
+	}
+	return put(tx, bucketMeta, metaFloor, number(floor))
+}
+
+// openMarks opens the watermark, or makes it where it may be missing.
+func (db *DB) openMarks(img *image, marks *watermark.Contents, caughtUp bool) (err error) {
+	if marks == nil || len(marks.Marks) == 0 {
+		db.marks, err = watermark.Create(db.folder.watermark(), baseMark(img.view))
+		return err
+	}
+	if db.marks, err = watermark.Open(db.folder.watermark(), marks); err != nil || caughtUp {
+		return err
+	}
+	// The crash came between the file and the watermark.
+	m := markOf(img.newest, func(*logv1.Put) bool { return true })
+	if err := db.marks.Reserve(m); err != nil {
+		return err
+	}
+	return db.marks.Append(m)
+}

@@ -1,0 +1,167 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/latchkey/latchkey/storage/watermark"
+)
+
+// Restored is what a Restore did.
+type Restored struct {
+	Backup   Position // where the backup was
+	At       Position // where the store is now: the first revision of a new epoch
+	Known    Position // the newest position that was acknowledged before, as far as that is known
+	Unknown  bool     // whether the watermark doesn't reach back to the backup: then only revocations are known for sure
+	Replaced string   // where the former file is kept; empty if there was none
+
+	// Withdrawn is what the objects of the backup had lost since, and lost again.
+	Withdrawn []Withdrawn
+}
+
+// Restore puts a copy of a backup in the place of the store in a folder. No
+// process may have the store open. The store gets a new epoch, so that who
+// followed the old one begins anew, and what its keys, tenants and principals
+// had lost since the backup is taken from them again, as far as the watermark
+// and the former file know. The former file is kept beside.
+//
+// Either all of it has happened or nothing, whenever the process ends; to do it
+// again does no harm. Of Options, Now, LockTimeout and Compile count.
+func Restore(dir, backup string, o Options) (_ *Restored, err error) {
+	o.setDefaults()
+	f, err := enterFolder(dir, o.LockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.leave()) }()
+	r := &restorer{folder: f, options: o}
+	restored, err := r.restore(backup)
+	if err != nil {
+		return nil, fmt.Errorf("restoring %s: %w", backup, err)
+	}
+	return restored, nil
+}
+
+type restorer struct {
+	folder  *folder
+	options Options
+	marks   *watermark.Contents
+	former  *image // nil if it isn't whole, or isn't there
+}
+
+func (r *restorer) restore(backup string) (*Restored, error) {
+	// A copy, in the folder: the backup stays what it was.
+	temp := r.folder.file() + newSuffix
+	if err := copyBackup(backup, temp); err != nil {
+		return nil, err
+	}
+	out, err := r.restoreFrom(temp)
+	if err != nil {
+		return nil, errors.Join(err, removeIfThere(temp))
+	}
+	return out, nil
+}
+
+func copyBackup(backup, to string) error {
+	from, err := os.Open(backup)
+	if err != nil {
+		return err
+	}
+	err = copyFile(from, to)
+	return errors.Join(err, from.Close())
+}
+
+func (r *restorer) restoreFrom(temp string) (*Restored, error) {
+	img, err := readBackup(temp, r.options)
+	if err != nil {
+		return nil, err
+	}
+	if r.marks, err = readMarks(r.folder.watermark()); err != nil {
+		return nil, err
+	}
+	if r.former, err = readStore(r.folder.file()); err != nil {
+		r.former = nil // it is the reason for the restore
+	}
+	db := &DB{options: r.options, folder: r.folder, state: *img.view, log: logExtent{floor: img.floor, size: img.logSize}, changed: make(chan struct{})}
+	if db.state.policies, err = db.compile(img.view.documents); err != nil {
+		return nil, err
+	}
+	out := &Restored{Backup: img.view.position, Known: img.view.position, Unknown: true}
+	if last := lastMark(r.marks); last != nil {
+		out.Known = positionFromProto(last)
+		first := positionFromProto(r.marks.Marks[0].GetPosition())
+		out.Unknown = r.marks.Damage != nil || r.marks.Torn || out.Backup.Before(first)
+	}
+	w, err := r.withdraw(db, out)
+	if err != nil {
+		return nil, err
+	}
+	if db.bolt, err = openBolt(temp, r.options.LockTimeout); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(contain(func() error { return db.writeFile(w) }), db.bolt.Close()); err != nil {
+		return nil, err
+	}
+	db.publish(w)
+	out.At = db.state.position
+	if _, err := readStore(temp); err != nil {
+		return nil, fmt.Errorf("the restored store isn't whole: %w", err)
+	}
+	return out, r.replace(temp, w, db, out)
+}
+
+// withdraw prepares the first write of the new epoch.
+func (r *restorer) withdraw(db *DB, out *Restored) (*write, error) {
+	change, list, err := withdrawals(&db.state, r.marks, r.former)
+	if err != nil {
+		return nil, err
+	}
+	out.Withdrawn = list
+	change.Action, change.Note = actionRestore, fmt.Sprintf("from revision %d; %d objects withdrawn again", out.Backup.Revision, len(list))
+	return db.takeOver(change, r.marks)
+}
+
+// replace puts the new file in the place of the former one, and tells the
+// watermark.
+func (r *restorer) replace(temp string, w *write, db *DB, out *Restored) error {
+	path := r.folder.file()
+	switch _, err := os.Lstat(path); {
+	case err == nil:
+		// By a second name, so that at no moment there is no store.
+		out.Replaced = r.folder.aside(replacedInfix, "restore", r.options.Now())
+		if err := os.Link(path, out.Replaced); err != nil {
+			return fmt.Errorf("keeping the former file: %w", err)
+		}
+	case !errors.Is(err, os.ErrNotExist):
+		return err
+	}
+	if err := moveInto(temp, path); err != nil {
+		return err
+	}
+	marks, err := beginMarks(r.folder, w.mark, r.marks, &db.state)
+	if err != nil {
+		return fmt.Errorf("%w; the store is restored, and the watermark isn't told: run the command again", err)
+	}
+	return marks.Close()
+}
+
+// readBackup reads a copy of a backup, and takes it over from an earlier format.
+func readBackup(path string, o Options) (*image, error) {
+	img, err := readStore(path)
+	var old *formatError
+	if errors.As(err, &old) && old.format < formatVersion && old.format > 0 {
+		if err := upgradeFile(path, o); err != nil {
+			return nil, err
+		}
+		return readStore(path)
+	}
+	return img, err
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
+	"github.com/latchkey/latchkey/storage/boltfile"
+)
+
+// Formats that were:
+//
+//	1  no checksums, no digest, no watermark; epoch and revision apart in meta;
+//	   a bucket "digests" from digest to key id, which memory has anyway
+
+// upgrade takes the store's file over from an earlier format. The old file is
+// kept beside it.
+func (f *folder) upgrade(format uint64, o Options) error {
+	kept := f.aside(replacedInfix, fmt.Sprintf("format%d", format), o.Now())
+	if err := os.Link(f.file(), kept); err != nil {
+		return fmt.Errorf("keeping the old file: %w", err)
+	}
+	if err := upgradeFile(f.file(), o); err != nil {
+		return errors.Join(err, removeIfThere(kept))
+	}
+	return nil
+}
+
+// upgradeFile takes a file of format 1 over: whole or not at all.
+func upgradeFile(path string, o Options) error {
+	if err := walkOnly(path); err != nil {
+		return err
+	}
+	// bbolt's lock keeps an earlier version off, which knows no other.
+	old, err := openBolt(path, o.LockTimeout)
+	if err != nil {
+		return err
+	}
+	err = old.View(func(from *bbolt.Tx) error {
+		return createBolt(path, func(to *bbolt.Tx) error { return upgradeTransaction(from, to, o) })
+	})
+	return errors.Join(err, old.Close())
+}
+
+// walkOnly sees that bbolt can be trusted with a file.
+func walkOnly(path string) error {
+	f, err := openPrivate(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	pages, err := boltfile.New(f, size)
+	if err != nil {
+		return damaged(err)
+	}
+	_, err = pages.Walk(func(string, []byte, []byte) error { return nil })
+	return damaged(err)
+}
+
+// upgradeTransaction copies all that a store of format 1 has, and ends with an
+// entry that tells of it.
+func upgradeTransaction(from, to *bbolt.Tx, o Options) error {
+	for _, name := range buckets {
+		if from.Bucket(name) == nil {
+			return &DamageError{Reason: "bucket", Problems: []error{fmt.Errorf("its bucket %q is missing", name)}}
+		}
+	}
+	number := func(name string) (uint64, error) {
+		n, ok := parseNumber(from.Bucket(bucketMeta).Get([]byte(name)))
+		if !ok {
+			return 0, &DamageError{Reason: "meta", Problems: []error{fmt.Errorf("meta: its %s isn't a number", name)}}
+		}
+		return n, nil
+	}
+	epoch, err := number("epoch")
+	if err != nil {
+		return err
+	}
+	revision, err := number("revision")
+	if err != nil {
+		return err
+	}
+	var digest Digest
+	for _, name := range buckets {
+		if string(name) == string(bucketMeta) {
+			continue
+		}
+		kind, objects := kindIn(string(name))
+		err := from.Bucket(name).ForEach(func(n, value []byte) error {
+			if objects {
+				digest.add(digestOf(object{kind, string(n)}, value))
+			}
+			return put(to, name, n, value)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	at := Position{Epoch: epoch, Revision: revision, Digest: digest}
+	if revision > 0 {
+		if at, err = logUpgrade(to, at, o); err != nil {
+			return err
+		}
+	}
+	return writeMeta(to, at, 1)
+}
+
+// logUpgrade adds the entry that tells of the upgrade.
+func logUpgrade(to *bbolt.Tx, at Position, o Options) (Position, error) {
+	value, err := get(to, bucketLog, number(at.Revision))
+	if err != nil {
+		return at, err
+	}
+	var newest logv1.Entry
+	if err := proto.Unmarshal(value, &newest); err != nil || newest.GetRevision() != at.Revision {
+		return at, &DamageError{Reason: "log", Problems: []error{fmt.Errorf("log: the entry of its revision %d can't be read (%w)", at.Revision, err)}}
+	}
+	when := o.Now().UTC()
+	if last := newest.GetAt().AsTime(); when.Before(last) {
+		when = last
+	}
+	at.Revision++
+	entry := &logv1.Entry{
+		Revision: at.Revision, Epoch: at.Epoch, Digest: at.Digest[:], At: timestamppb.New(when),
+		Action: actionUpgrade, Note: fmt.Sprintf("from format 1 to %d", formatVersion),
+	}
+	if value, err = encoding.Marshal(entry); err != nil {
+		return at, err
+	}
+	return at, put(to, bucketLog, number(at.Revision), value)
+}

@@ -1,0 +1,115 @@
+package storage
+
+import (
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/latchkey/latchkey/key"
+	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
+)
+
+// logExtent is how much of the log there is.
+type logExtent struct {
+	floor uint64 // the oldest revision
+	size  int64  // bytes of all entries
+}
+
+// logLimit is how much of the log there may be.
+type logLimit struct {
+	logExtent
+	entries uint64
+	bytes   int64
+}
+
+func (e logExtent) limit(o *Options) logLimit { return logLimit{e, o.LogEntries, o.LogBytes} }
+
+// trimAtOnce bounds how many entries one write takes from the log's old end.
+const trimAtOnce = 64
+
+// writeEntry writes the objects of a write, what hangs on them, the log entry
+// with the digest that follows from the one before, and the position. It marks
+// which objects were there before.
+func writeEntry(tx *bbolt.Tx, w *write, digest Digest, limit logLimit, replaced map[object]bool) (logExtent, error) {
+	for _, p := range w.entry.GetPuts() {
+		o := object{p.GetKind(), p.GetName()}
+		bucket, name := bucketOf(o.kind), []byte(o.name)
+		old, err := get(tx, bucket, name)
+		if err != nil {
+			return logExtent{}, &DamageError{Reason: "checksum", Problems: []error{err}}
+		}
+		if old != nil {
+			replaced[o] = true
+			digest.subtract(digestOf(o, old))
+		}
+		if p.GetRemoved() {
+			err = tx.Bucket(bucket).Delete(name)
+		} else {
+			digest.add(digestOf(o, p.GetValue()))
+			err = put(tx, bucket, name, p.GetValue())
+		}
+		if err != nil {
+			return logExtent{}, fmt.Errorf("%s: %w", o, err)
+		}
+	}
+	w.entry.Digest = digest[:]
+	if err := writeReveal(tx, w.delta, w.reveal); err != nil {
+		return logExtent{}, err
+	}
+	extent, err := writeLog(tx, w.entry, limit)
+	if err != nil {
+		return logExtent{}, fmt.Errorf("log entry: %w", err)
+	}
+	return extent, put(tx, bucketMeta, metaPosition, encodePosition(w.position()))
+}
+
+// writeReveal writes the tokens to keep, and forgets those of the past.
+func writeReveal(tx *bbolt.Tx, d *delta, reveal map[string]key.Token) error {
+	for _, r := range d.keys {
+		id := []byte(r.ID)
+		kept, err := get(tx, bucketReveal, id)
+		if token, ok := reveal[r.ID]; ok {
+			err = put(tx, bucketReveal, id, []byte(token.Reveal()))
+		} else if err == nil && kept != nil && !mayKeep(r, key.NewToken(string(kept))) {
+			err = tx.Bucket(bucketReveal).Delete(id)
+		}
+		if err != nil {
+			return fmt.Errorf("token of key %.64q: %w", r.ID, err)
+		}
+	}
+	return nil
+}
+
+// writeLog adds an entry to the log, and takes away old ones beyond the limit.
+// The two newest stay: Open asks what was before the newest.
+func writeLog(tx *bbolt.Tx, e *logv1.Entry, limit logLimit) (logExtent, error) {
+	value, err := encoding.Marshal(e)
+	if err != nil {
+		return logExtent{}, err
+	}
+	log := tx.Bucket(bucketLog)
+	log.FillPercent = 1 // it is only ever added to at its end
+	if err := put(tx, bucketLog, number(e.GetRevision()), value); err != nil {
+		return logExtent{}, err
+	}
+	extent := logExtent{limit.floor, limit.size + int64(len(value))}
+	over := func() bool {
+		entries := e.GetRevision() + 1 - extent.floor
+		return entries > 2 && (entries > limit.entries || extent.size > limit.bytes)
+	}
+	for n := 0; n < trimAtOnce && over(); n++ {
+		old, err := get(tx, bucketLog, number(extent.floor))
+		if err != nil {
+			return logExtent{}, &DamageError{Reason: "checksum", Problems: []error{err}}
+		}
+		if err := log.Delete(number(extent.floor)); err != nil {
+			return logExtent{}, err
+		}
+		extent.floor++
+		extent.size -= int64(len(old))
+	}
+	if extent.floor == limit.floor {
+		return extent, nil
+	}
+	return extent, put(tx, bucketMeta, metaFloor, number(extent.floor))
+}
