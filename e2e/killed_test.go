@@ -49,6 +49,9 @@ func TestKilledWhileWriting(t *testing.T) {
 		h.load(keys)
 		for end := min(kills, sum.kills+historyLife); sum.kills < end && !t.Failed(); {
 			h.round()
+			if sum.kills%500 == 0 {
+				t.Logf("%d kills in %s", sum.kills, time.Since(began).Round(time.Second))
+			}
 		}
 		h.close()
 	}
@@ -219,7 +222,14 @@ func (s *tally) report(t *testing.T, keys int, took time.Duration) {
 	longest, median := s.restarts[len(s.restarts)-1], s.restarts[len(s.restarts)/2]
 	t.Logf("%d kills and %d during a start, of a store with %d keys at first, in %s", s.kills, s.early, keys, took.Round(time.Second))
 	t.Logf("%d writes acknowledged, %d in flight; %d tokens presented:%s", total, s.inFlight, s.presented, lines.String())
-	t.Logf("restart: longest %s, median %s of %d", longest.Round(time.Millisecond), median.Round(time.Millisecond), len(s.restarts))
+	slow := 0
+	for _, took := range s.restarts {
+		if took > restartBar {
+			slow++
+		}
+	}
+	t.Logf("restart, from execution to ready: longest %s, median %s of %d, %d of them over %s",
+		longest.Round(time.Millisecond), median.Round(time.Millisecond), len(s.restarts), slow, restartBar)
 	if !t.Failed() {
 		t.Log("0 acknowledged writes lost, 0 half-writes visible")
 	}

@@ -130,8 +130,11 @@ func (w *writer) next(ctx context.Context, v *victim) (write, error) {
 	case p < 5 || len(w.alive) < 20:
 		return w.create(w.owner(r.IntN(owners))), nil
 	case p < 7:
-		first := r.IntN(owners) // a batch of several owners
-		return w.batch(2+r.IntN(9), func() string { return w.owner((first + r.IntN(2)) % owners) }), nil
+		n, first := 2+r.IntN(9), r.IntN(owners) // a batch of several owners
+		if r.IntN(30) == 0 {
+			n = 150 // which takes many pages
+		}
+		return w.batch(n, func() string { return w.owner((first + r.IntN(2)) % owners) }), nil
 	case p < 9:
 		return w.bulkRevoke(ctx, v)
 	case p < 23 && k.kind.rotates:
