@@ -33,6 +33,9 @@
 // After a failure of the second step the next append begins with the first, at the same place, so that nothing of the
 // failed one is left behind a mark that was written later.
 //
+// Opening writes the last mark again, as it is, and syncs it and the folder: a process before may have seen its sync fail, or
+// died before it, while the system goes on showing what never came to the disk.
+//
 // A file is made, and made shorter, like this: a leftover of an earlier attempt is removed; the new file is written under
 // another name and synced, renamed, and the folder is synced. A crash leaves the old or the new file, both of them whole.
 // Nothing is appended to the new one before the folder is synced: a mark in a file that a crash can take back would be no
