@@ -50,5 +50,5 @@ func timestamp(t time.Time) *timestamppb.Timestamp {
 }
 
 func position(p storage.Position) *adminv1.Position {
-	return &adminv1.Position{Epoch: p.Epoch, Revision: p.Revision}
+	return &adminv1.Position{Epoch: p.Epoch, Revision: p.Revision, Digest: p.Digest.String()}
 }

@@ -27,8 +27,15 @@ var codes = []struct {
 	{key.ErrStillRetiring, connect.CodeFailedPrecondition},
 	{key.ErrDuplicate, connect.CodeAlreadyExists},
 	{key.ErrConflict, connect.CodeAborted},
+	{storage.ErrTrimmed, connect.CodeOutOfRange},
 	{storage.ErrClosed, connect.CodeUnavailable},
+	// Of the store's own troubles none is the caller's. They pass, or somebody
+	// puts them right, without a restart: it is worth trying again. A file that
+	// is damaged doesn't heal, so it stands first: a store may be both.
+	{storage.ErrDamaged, connect.CodeDataLoss},
 	{storage.ErrFailed, connect.CodeUnavailable},
+	{storage.ErrDisk, connect.CodeUnavailable},
+	{storage.ErrMoved, connect.CodeUnavailable},
 }
 
 // kindOf returns what of an error decides how it leaves the process.

@@ -36,8 +36,10 @@ type Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Lineage: new after a restore.
 	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// Number of writes in this lineage.
-	Revision      uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Number of writes, those of former lineages included.
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Digest over all that the store holds there, in hex; empty where it isn't known.
+	Digest        string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -84,6 +86,13 @@ func (x *Position) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Position) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
 }
 
 // Key is a key as it is shown.
@@ -2630,7 +2639,9 @@ type GetStatusResponse struct {
 	// Number of principals.
 	Principals uint64 `protobuf:"varint,10,opt,name=principals,proto3" json:"principals,omitempty"`
 	// When the process started.
-	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// Whether the store takes no writes now, for which problems tells why. Requests are decided all the same.
+	Degraded      bool `protobuf:"varint,12,opt,name=degraded,proto3" json:"degraded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2740,6 +2751,13 @@ func (x *GetStatusResponse) GetStartedAt() *timestamppb.Timestamp {
 		return x.StartedAt
 	}
 	return nil
+}
+
+func (x *GetStatusResponse) GetDegraded() bool {
+	if x != nil {
+		return x.Degraded
+	}
+	return false
 }
 
 // Listener is an open listener.
@@ -3133,14 +3151,614 @@ func (x *Step) GetDetail() string {
 	return ""
 }
 
+// CheckStoreRequest asks for the store to be checked.
+type CheckStoreRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckStoreRequest) Reset() {
+	*x = CheckStoreRequest{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckStoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckStoreRequest) ProtoMessage() {}
+
+func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckStoreRequest.ProtoReflect.Descriptor instead.
+func (*CheckStoreRequest) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+}
+
+// CheckStoreResponse is what the store was found to be.
+type CheckStoreResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was found.
+	Report        *StoreReport `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckStoreResponse) Reset() {
+	*x = CheckStoreResponse{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckStoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckStoreResponse) ProtoMessage() {}
+
+func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckStoreResponse.ProtoReflect.Descriptor instead.
+func (*CheckStoreResponse) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *CheckStoreResponse) GetReport() *StoreReport {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+// StoreReport is what a store's file was found to be.
+type StoreReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path of the file.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Whether it is whole and, where that could be told, the newest.
+	Whole bool `protobuf:"varint,2,opt,name=whole,proto3" json:"whole,omitempty"`
+	// Everything that is wrong, each with its place.
+	Problems []string `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
+	// How far the store is there; absent for a file that can't be read.
+	Position *Position `protobuf:"bytes,4,opt,name=position,proto3" json:"position,omitempty"`
+	// Oldest revision in its log.
+	LogFloor uint64 `protobuf:"varint,5,opt,name=log_floor,json=logFloor,proto3" json:"log_floor,omitempty"`
+	// Format of the file.
+	Format uint64 `protobuf:"varint,6,opt,name=format,proto3" json:"format,omitempty"`
+	// Size of the file.
+	Bytes uint64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Pages in use.
+	Pages uint64 `protobuf:"varint,8,opt,name=pages,proto3" json:"pages,omitempty"`
+	// Pages that are free.
+	FreePages uint64 `protobuf:"varint,9,opt,name=free_pages,json=freePages,proto3" json:"free_pages,omitempty"`
+	// Number of keys, revoked ones included.
+	Keys uint64 `protobuf:"varint,10,opt,name=keys,proto3" json:"keys,omitempty"`
+	// Number of tenants.
+	Tenants uint64 `protobuf:"varint,11,opt,name=tenants,proto3" json:"tenants,omitempty"`
+	// Number of principals.
+	Principals uint64 `protobuf:"varint,12,opt,name=principals,proto3" json:"principals,omitempty"`
+	// Number of policies.
+	Policies      uint64 `protobuf:"varint,13,opt,name=policies,proto3" json:"policies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoreReport) Reset() {
+	*x = StoreReport{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreReport) ProtoMessage() {}
+
+func (x *StoreReport) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreReport.ProtoReflect.Descriptor instead.
+func (*StoreReport) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *StoreReport) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *StoreReport) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+func (x *StoreReport) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+func (x *StoreReport) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *StoreReport) GetLogFloor() uint64 {
+	if x != nil {
+		return x.LogFloor
+	}
+	return 0
+}
+
+func (x *StoreReport) GetFormat() uint64 {
+	if x != nil {
+		return x.Format
+	}
+	return 0
+}
+
+func (x *StoreReport) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *StoreReport) GetPages() uint64 {
+	if x != nil {
+		return x.Pages
+	}
+	return 0
+}
+
+func (x *StoreReport) GetFreePages() uint64 {
+	if x != nil {
+		return x.FreePages
+	}
+	return 0
+}
+
+func (x *StoreReport) GetKeys() uint64 {
+	if x != nil {
+		return x.Keys
+	}
+	return 0
+}
+
+func (x *StoreReport) GetTenants() uint64 {
+	if x != nil {
+		return x.Tenants
+	}
+	return 0
+}
+
+func (x *StoreReport) GetPrincipals() uint64 {
+	if x != nil {
+		return x.Principals
+	}
+	return 0
+}
+
+func (x *StoreReport) GetPolicies() uint64 {
+	if x != nil {
+		return x.Policies
+	}
+	return 0
+}
+
+// BackupStoreRequest asks for a copy of the store.
+type BackupStoreRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupStoreRequest) Reset() {
+	*x = BackupStoreRequest{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupStoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupStoreRequest) ProtoMessage() {}
+
+func (x *BackupStoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupStoreRequest.ProtoReflect.Descriptor instead.
+func (*BackupStoreRequest) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+}
+
+// BackupStoreResponse is a part of the copy.
+type BackupStoreResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The parts, in order.
+	//
+	// Types that are valid to be assigned to Part:
+	//
+	//	*BackupStoreResponse_Chunk
+	//	*BackupStoreResponse_End
+	Part          isBackupStoreResponse_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupStoreResponse) Reset() {
+	*x = BackupStoreResponse{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupStoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupStoreResponse) ProtoMessage() {}
+
+func (x *BackupStoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupStoreResponse.ProtoReflect.Descriptor instead.
+func (*BackupStoreResponse) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *BackupStoreResponse) GetPart() isBackupStoreResponse_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *BackupStoreResponse) GetChunk() []byte {
+	if x != nil {
+		if x, ok := x.Part.(*BackupStoreResponse_Chunk); ok {
+			return x.Chunk
+		}
+	}
+	return nil
+}
+
+func (x *BackupStoreResponse) GetEnd() *BackupEnd {
+	if x != nil {
+		if x, ok := x.Part.(*BackupStoreResponse_End); ok {
+			return x.End
+		}
+	}
+	return nil
+}
+
+type isBackupStoreResponse_Part interface {
+	isBackupStoreResponse_Part()
+}
+
+type BackupStoreResponse_Chunk struct {
+	// The next bytes of the file.
+	Chunk []byte `protobuf:"bytes,1,opt,name=chunk,proto3,oneof"`
+}
+
+type BackupStoreResponse_End struct {
+	// Says that all bytes were sent; the last part.
+	End *BackupEnd `protobuf:"bytes,2,opt,name=end,proto3,oneof"`
+}
+
+func (*BackupStoreResponse_Chunk) isBackupStoreResponse_Part() {}
+
+func (*BackupStoreResponse_End) isBackupStoreResponse_Part() {}
+
+// BackupEnd says what was sent. A copy without it isn't whole.
+type BackupEnd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of bytes.
+	Bytes uint64 `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// SHA-256 of them, in hex.
+	Sha256 string `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// Position of the store in the copy.
+	Position      *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupEnd) Reset() {
+	*x = BackupEnd{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupEnd) ProtoMessage() {}
+
+func (x *BackupEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupEnd.ProtoReflect.Descriptor instead.
+func (*BackupEnd) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *BackupEnd) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *BackupEnd) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *BackupEnd) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+// RestoreReport is what `latchkey db restore` did. No call returns it: a
+// restore needs the process to be stopped.
+type RestoreReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path of the store.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Where the backup was.
+	Backup *Position `protobuf:"bytes,2,opt,name=backup,proto3" json:"backup,omitempty"`
+	// The newest position that was known before.
+	Known *Position `protobuf:"bytes,3,opt,name=known,proto3" json:"known,omitempty"`
+	// Where the store is now.
+	Position *Position `protobuf:"bytes,4,opt,name=position,proto3" json:"position,omitempty"`
+	// Number of revisions since the backup that are given up; absent where the backup is of another lineage.
+	GivenUp *uint64 `protobuf:"varint,5,opt,name=given_up,json=givenUp,proto3,oneof" json:"given_up,omitempty"`
+	// What the objects of the backup had lost since, and lost again.
+	Withdrawn []*Withdrawn `protobuf:"bytes,6,rep,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	// Whether more may have been withdrawn since: the watermark doesn't reach back to the backup.
+	Incomplete bool `protobuf:"varint,7,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
+	// Where the former file is kept; empty if there was none.
+	Replaced      string `protobuf:"bytes,8,opt,name=replaced,proto3" json:"replaced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreReport) Reset() {
+	*x = RestoreReport{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreReport) ProtoMessage() {}
+
+func (x *RestoreReport) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreReport.ProtoReflect.Descriptor instead.
+func (*RestoreReport) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *RestoreReport) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *RestoreReport) GetBackup() *Position {
+	if x != nil {
+		return x.Backup
+	}
+	return nil
+}
+
+func (x *RestoreReport) GetKnown() *Position {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
+func (x *RestoreReport) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *RestoreReport) GetGivenUp() uint64 {
+	if x != nil && x.GivenUp != nil {
+		return *x.GivenUp
+	}
+	return 0
+}
+
+func (x *RestoreReport) GetWithdrawn() []*Withdrawn {
+	if x != nil {
+		return x.Withdrawn
+	}
+	return nil
+}
+
+func (x *RestoreReport) GetIncomplete() bool {
+	if x != nil {
+		return x.Incomplete
+	}
+	return false
+}
+
+func (x *RestoreReport) GetReplaced() string {
+	if x != nil {
+		return x.Replaced
+	}
+	return ""
+}
+
+// Withdrawn is an object of an older store that had lost something since.
+type Withdrawn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its kind: key, tenant or principal.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Its name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What it lost.
+	What          string `protobuf:"bytes,3,opt,name=what,proto3" json:"what,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Withdrawn) Reset() {
+	*x = Withdrawn{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Withdrawn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Withdrawn) ProtoMessage() {}
+
+func (x *Withdrawn) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Withdrawn.ProtoReflect.Descriptor instead.
+func (*Withdrawn) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *Withdrawn) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Withdrawn) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Withdrawn) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
 var File_latchkey_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x1dlatchkey/admin/v1/admin.proto\x12\x11latchkey.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%latchkey/directory/v1/directory.proto\"<\n" +
+	"\x1dlatchkey/admin/v1/admin.proto\x12\x11latchkey.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%latchkey/directory/v1/directory.proto\"T\n" +
 	"\bPosition\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"\x95\x05\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\"\x95\x05\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x16\n" +
@@ -3324,7 +3942,7 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\tkey_types\x18\x05 \x03(\tR\bkeyTypes\x12\x12\n" +
 	"\x04keys\x18\x06 \x01(\x04R\x04keys\x12\x14\n" +
 	"\x05error\x18\a \x01(\tR\x05error\"\x12\n" +
-	"\x10GetStatusRequest\"\xa7\x03\n" +
+	"\x10GetStatusRequest\"\xc3\x03\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
 	"\x05ready\x18\x02 \x01(\bR\x05ready\x12\x1a\n" +
@@ -3340,7 +3958,8 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	" \x01(\x04R\n" +
 	"principals\x129\n" +
 	"\n" +
-	"started_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\"8\n" +
+	"started_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x1a\n" +
+	"\bdegraded\x18\f \x01(\bR\bdegraded\"8\n" +
 	"\bListener\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xb0\x02\n" +
@@ -3378,7 +3997,53 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\x04Step\x12\x14\n" +
 	"\x05check\x18\x01 \x01(\tR\x05check\x12\x16\n" +
 	"\x06passed\x18\x02 \x01(\bR\x06passed\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail2\x9e\x06\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x13\n" +
+	"\x11CheckStoreRequest\"L\n" +
+	"\x12CheckStoreResponse\x126\n" +
+	"\x06report\x18\x01 \x01(\v2\x1e.latchkey.admin.v1.StoreReportR\x06report\"\xf6\x02\n" +
+	"\vStoreReport\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n" +
+	"\x05whole\x18\x02 \x01(\bR\x05whole\x12\x1a\n" +
+	"\bproblems\x18\x03 \x03(\tR\bproblems\x127\n" +
+	"\bposition\x18\x04 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x12\x1b\n" +
+	"\tlog_floor\x18\x05 \x01(\x04R\blogFloor\x12\x16\n" +
+	"\x06format\x18\x06 \x01(\x04R\x06format\x12\x14\n" +
+	"\x05bytes\x18\a \x01(\x04R\x05bytes\x12\x14\n" +
+	"\x05pages\x18\b \x01(\x04R\x05pages\x12\x1d\n" +
+	"\n" +
+	"free_pages\x18\t \x01(\x04R\tfreePages\x12\x12\n" +
+	"\x04keys\x18\n" +
+	" \x01(\x04R\x04keys\x12\x18\n" +
+	"\atenants\x18\v \x01(\x04R\atenants\x12\x1e\n" +
+	"\n" +
+	"principals\x18\f \x01(\x04R\n" +
+	"principals\x12\x1a\n" +
+	"\bpolicies\x18\r \x01(\x04R\bpolicies\"\x14\n" +
+	"\x12BackupStoreRequest\"g\n" +
+	"\x13BackupStoreResponse\x12\x16\n" +
+	"\x05chunk\x18\x01 \x01(\fH\x00R\x05chunk\x120\n" +
+	"\x03end\x18\x02 \x01(\v2\x1c.latchkey.admin.v1.BackupEndH\x00R\x03endB\x06\n" +
+	"\x04part\"r\n" +
+	"\tBackupEnd\x12\x14\n" +
+	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\x12\x16\n" +
+	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x127\n" +
+	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"\xe9\x02\n" +
+	"\rRestoreReport\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x123\n" +
+	"\x06backup\x18\x02 \x01(\v2\x1b.latchkey.admin.v1.PositionR\x06backup\x121\n" +
+	"\x05known\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\x05known\x127\n" +
+	"\bposition\x18\x04 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x12\x1e\n" +
+	"\bgiven_up\x18\x05 \x01(\x04H\x00R\agivenUp\x88\x01\x01\x12:\n" +
+	"\twithdrawn\x18\x06 \x03(\v2\x1c.latchkey.admin.v1.WithdrawnR\twithdrawn\x12\x1e\n" +
+	"\n" +
+	"incomplete\x18\a \x01(\bR\n" +
+	"incomplete\x12\x1a\n" +
+	"\breplaced\x18\b \x01(\tR\breplacedB\v\n" +
+	"\t_given_up\"G\n" +
+	"\tWithdrawn\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04what\x18\x03 \x01(\tR\x04what2\x9e\x06\n" +
 	"\n" +
 	"KeyService\x12V\n" +
 	"\tCreateKey\x12#.latchkey.admin.v1.CreateKeyRequest\x1a$.latchkey.admin.v1.CreateKeyResponse\x12Y\n" +
@@ -3401,7 +4066,11 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\fListPolicies\x12&.latchkey.admin.v1.ListPoliciesRequest\x1a'.latchkey.admin.v1.ListPoliciesResponse2\xb9\x01\n" +
 	"\rServerService\x12V\n" +
 	"\tGetStatus\x12#.latchkey.admin.v1.GetStatusRequest\x1a$.latchkey.admin.v1.GetStatusResponse\x12P\n" +
-	"\aExplain\x12!.latchkey.admin.v1.ExplainRequest\x1a\".latchkey.admin.v1.ExplainResponseB>Z<github.com/latchkey/latchkey/proto/latchkey/admin/v1;adminv1b\x06proto3"
+	"\aExplain\x12!.latchkey.admin.v1.ExplainRequest\x1a\".latchkey.admin.v1.ExplainResponse2\xc9\x01\n" +
+	"\fStoreService\x12Y\n" +
+	"\n" +
+	"CheckStore\x12$.latchkey.admin.v1.CheckStoreRequest\x1a%.latchkey.admin.v1.CheckStoreResponse\x12^\n" +
+	"\vBackupStore\x12%.latchkey.admin.v1.BackupStoreRequest\x1a&.latchkey.admin.v1.BackupStoreResponse0\x01B>Z<github.com/latchkey/latchkey/proto/latchkey/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_latchkey_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -3415,7 +4084,7 @@ func file_latchkey_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_latchkey_admin_v1_admin_proto_rawDescData
 }
 
-var file_latchkey_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_latchkey_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_latchkey_admin_v1_admin_proto_goTypes = []any{
 	(*Position)(nil),               // 0: latchkey.admin.v1.Position
 	(*Key)(nil),                    // 1: latchkey.admin.v1.Key
@@ -3459,20 +4128,28 @@ var file_latchkey_admin_v1_admin_proto_goTypes = []any{
 	(*ExplainRequest)(nil),         // 39: latchkey.admin.v1.ExplainRequest
 	(*ExplainResponse)(nil),        // 40: latchkey.admin.v1.ExplainResponse
 	(*Step)(nil),                   // 41: latchkey.admin.v1.Step
-	nil,                            // 42: latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
-	nil,                            // 43: latchkey.admin.v1.ExplainResponse.IdentityEntry
-	(*timestamppb.Timestamp)(nil),  // 44: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 45: google.protobuf.Duration
-	(*v1.Directory)(nil),           // 46: latchkey.directory.v1.Directory
+	(*CheckStoreRequest)(nil),      // 42: latchkey.admin.v1.CheckStoreRequest
+	(*CheckStoreResponse)(nil),     // 43: latchkey.admin.v1.CheckStoreResponse
+	(*StoreReport)(nil),            // 44: latchkey.admin.v1.StoreReport
+	(*BackupStoreRequest)(nil),     // 45: latchkey.admin.v1.BackupStoreRequest
+	(*BackupStoreResponse)(nil),    // 46: latchkey.admin.v1.BackupStoreResponse
+	(*BackupEnd)(nil),              // 47: latchkey.admin.v1.BackupEnd
+	(*RestoreReport)(nil),          // 48: latchkey.admin.v1.RestoreReport
+	(*Withdrawn)(nil),              // 49: latchkey.admin.v1.Withdrawn
+	nil,                            // 50: latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
+	nil,                            // 51: latchkey.admin.v1.ExplainResponse.IdentityEntry
+	(*timestamppb.Timestamp)(nil),  // 52: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 53: google.protobuf.Duration
+	(*v1.Directory)(nil),           // 54: latchkey.directory.v1.Directory
 }
 var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
-	44, // 0: latchkey.admin.v1.Key.created_at:type_name -> google.protobuf.Timestamp
-	44, // 1: latchkey.admin.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
-	44, // 2: latchkey.admin.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
+	52, // 0: latchkey.admin.v1.Key.created_at:type_name -> google.protobuf.Timestamp
+	52, // 1: latchkey.admin.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
+	52, // 2: latchkey.admin.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: latchkey.admin.v1.Key.retiring:type_name -> latchkey.admin.v1.RetiringSecret
-	44, // 4: latchkey.admin.v1.RetiringSecret.until:type_name -> google.protobuf.Timestamp
-	44, // 5: latchkey.admin.v1.KeyFields.expires_at:type_name -> google.protobuf.Timestamp
-	45, // 6: latchkey.admin.v1.KeyFields.expires_in:type_name -> google.protobuf.Duration
+	52, // 4: latchkey.admin.v1.RetiringSecret.until:type_name -> google.protobuf.Timestamp
+	52, // 5: latchkey.admin.v1.KeyFields.expires_at:type_name -> google.protobuf.Timestamp
+	53, // 6: latchkey.admin.v1.KeyFields.expires_in:type_name -> google.protobuf.Duration
 	3,  // 7: latchkey.admin.v1.CreateKeyRequest.key:type_name -> latchkey.admin.v1.KeyFields
 	1,  // 8: latchkey.admin.v1.CreateKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,  // 9: latchkey.admin.v1.CreateKeyResponse.position:type_name -> latchkey.admin.v1.Position
@@ -3483,12 +4160,12 @@ var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
 	0,  // 14: latchkey.admin.v1.ImportKeysResponse.position:type_name -> latchkey.admin.v1.Position
 	1,  // 15: latchkey.admin.v1.ListKeysResponse.keys:type_name -> latchkey.admin.v1.Key
 	1,  // 16: latchkey.admin.v1.GetKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	44, // 17: latchkey.admin.v1.UpdateKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
-	45, // 18: latchkey.admin.v1.UpdateKeyRequest.expires_in:type_name -> google.protobuf.Duration
+	52, // 17: latchkey.admin.v1.UpdateKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	53, // 18: latchkey.admin.v1.UpdateKeyRequest.expires_in:type_name -> google.protobuf.Duration
 	15, // 19: latchkey.admin.v1.UpdateKeyRequest.scopes:type_name -> latchkey.admin.v1.ScopeList
 	1,  // 20: latchkey.admin.v1.UpdateKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,  // 21: latchkey.admin.v1.UpdateKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	45, // 22: latchkey.admin.v1.RotateKeyRequest.grace:type_name -> google.protobuf.Duration
+	53, // 22: latchkey.admin.v1.RotateKeyRequest.grace:type_name -> google.protobuf.Duration
 	1,  // 23: latchkey.admin.v1.RotateKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,  // 24: latchkey.admin.v1.RotateKeyResponse.position:type_name -> latchkey.admin.v1.Position
 	1,  // 25: latchkey.admin.v1.RevokeKeyResponse.key:type_name -> latchkey.admin.v1.Key
@@ -3497,9 +4174,9 @@ var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
 	0,  // 28: latchkey.admin.v1.DisableKeyResponse.position:type_name -> latchkey.admin.v1.Position
 	1,  // 29: latchkey.admin.v1.EnableKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,  // 30: latchkey.admin.v1.EnableKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	46, // 31: latchkey.admin.v1.ApplyDirectoryRequest.directory:type_name -> latchkey.directory.v1.Directory
+	54, // 31: latchkey.admin.v1.ApplyDirectoryRequest.directory:type_name -> latchkey.directory.v1.Directory
 	0,  // 32: latchkey.admin.v1.ApplyDirectoryResponse.position:type_name -> latchkey.admin.v1.Position
-	46, // 33: latchkey.admin.v1.GetDirectoryResponse.directory:type_name -> latchkey.directory.v1.Directory
+	54, // 33: latchkey.admin.v1.GetDirectoryResponse.directory:type_name -> latchkey.directory.v1.Directory
 	35, // 34: latchkey.admin.v1.ApplyPolicyResponse.policy:type_name -> latchkey.admin.v1.Policy
 	0,  // 35: latchkey.admin.v1.ApplyPolicyResponse.position:type_name -> latchkey.admin.v1.Position
 	0,  // 36: latchkey.admin.v1.RemovePolicyResponse.position:type_name -> latchkey.admin.v1.Position
@@ -3507,48 +4184,60 @@ var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
 	0,  // 38: latchkey.admin.v1.GetStatusResponse.position:type_name -> latchkey.admin.v1.Position
 	38, // 39: latchkey.admin.v1.GetStatusResponse.listeners:type_name -> latchkey.admin.v1.Listener
 	35, // 40: latchkey.admin.v1.GetStatusResponse.policies:type_name -> latchkey.admin.v1.Policy
-	44, // 41: latchkey.admin.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	42, // 42: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
+	52, // 41: latchkey.admin.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	50, // 42: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
 	41, // 43: latchkey.admin.v1.ExplainResponse.steps:type_name -> latchkey.admin.v1.Step
-	43, // 44: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
+	51, // 44: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
 	0,  // 45: latchkey.admin.v1.ExplainResponse.position:type_name -> latchkey.admin.v1.Position
-	4,  // 46: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
-	7,  // 47: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
-	10, // 48: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
-	12, // 49: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
-	14, // 50: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
-	17, // 51: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
-	19, // 52: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
-	21, // 53: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
-	23, // 54: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
-	25, // 55: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
-	27, // 56: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
-	29, // 57: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
-	31, // 58: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
-	33, // 59: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
-	36, // 60: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
-	39, // 61: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
-	5,  // 62: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
-	8,  // 63: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
-	11, // 64: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
-	13, // 65: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
-	16, // 66: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
-	18, // 67: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
-	20, // 68: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
-	22, // 69: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
-	24, // 70: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
-	26, // 71: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
-	28, // 72: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
-	30, // 73: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
-	32, // 74: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
-	34, // 75: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
-	37, // 76: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
-	40, // 77: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
-	62, // [62:78] is the sub-list for method output_type
-	46, // [46:62] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	44, // 46: latchkey.admin.v1.CheckStoreResponse.report:type_name -> latchkey.admin.v1.StoreReport
+	0,  // 47: latchkey.admin.v1.StoreReport.position:type_name -> latchkey.admin.v1.Position
+	47, // 48: latchkey.admin.v1.BackupStoreResponse.end:type_name -> latchkey.admin.v1.BackupEnd
+	0,  // 49: latchkey.admin.v1.BackupEnd.position:type_name -> latchkey.admin.v1.Position
+	0,  // 50: latchkey.admin.v1.RestoreReport.backup:type_name -> latchkey.admin.v1.Position
+	0,  // 51: latchkey.admin.v1.RestoreReport.known:type_name -> latchkey.admin.v1.Position
+	0,  // 52: latchkey.admin.v1.RestoreReport.position:type_name -> latchkey.admin.v1.Position
+	49, // 53: latchkey.admin.v1.RestoreReport.withdrawn:type_name -> latchkey.admin.v1.Withdrawn
+	4,  // 54: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
+	7,  // 55: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
+	10, // 56: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
+	12, // 57: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
+	14, // 58: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
+	17, // 59: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
+	19, // 60: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
+	21, // 61: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
+	23, // 62: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
+	25, // 63: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
+	27, // 64: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
+	29, // 65: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
+	31, // 66: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
+	33, // 67: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
+	36, // 68: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
+	39, // 69: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
+	42, // 70: latchkey.admin.v1.StoreService.CheckStore:input_type -> latchkey.admin.v1.CheckStoreRequest
+	45, // 71: latchkey.admin.v1.StoreService.BackupStore:input_type -> latchkey.admin.v1.BackupStoreRequest
+	5,  // 72: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
+	8,  // 73: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
+	11, // 74: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
+	13, // 75: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
+	16, // 76: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
+	18, // 77: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
+	20, // 78: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
+	22, // 79: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
+	24, // 80: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
+	26, // 81: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
+	28, // 82: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
+	30, // 83: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
+	32, // 84: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
+	34, // 85: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
+	37, // 86: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
+	40, // 87: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
+	43, // 88: latchkey.admin.v1.StoreService.CheckStore:output_type -> latchkey.admin.v1.CheckStoreResponse
+	46, // 89: latchkey.admin.v1.StoreService.BackupStore:output_type -> latchkey.admin.v1.BackupStoreResponse
+	72, // [72:90] is the sub-list for method output_type
+	54, // [54:72] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_latchkey_admin_v1_admin_proto_init() }
@@ -3557,15 +4246,20 @@ func file_latchkey_admin_v1_admin_proto_init() {
 		return
 	}
 	file_latchkey_admin_v1_admin_proto_msgTypes[14].OneofWrappers = []any{}
+	file_latchkey_admin_v1_admin_proto_msgTypes[46].OneofWrappers = []any{
+		(*BackupStoreResponse_Chunk)(nil),
+		(*BackupStoreResponse_End)(nil),
+	}
+	file_latchkey_admin_v1_admin_proto_msgTypes[48].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_latchkey_admin_v1_admin_proto_rawDesc), len(file_latchkey_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   44,
+			NumMessages:   52,
 			NumExtensions: 0,
-			NumServices:   4,
+			NumServices:   5,
 		},
 		GoTypes:           file_latchkey_admin_v1_admin_proto_goTypes,
 		DependencyIndexes: file_latchkey_admin_v1_admin_proto_depIdxs,

@@ -35,6 +35,8 @@ const (
 	PolicyServiceName = "latchkey.admin.v1.PolicyService"
 	// ServerServiceName is the fully-qualified name of the ServerService service.
 	ServerServiceName = "latchkey.admin.v1.ServerService"
+	// StoreServiceName is the fully-qualified name of the StoreService service.
+	StoreServiceName = "latchkey.admin.v1.StoreService"
 )
 
 // These constants are the fully-qualified names of the RPCs defined in this package. They're
@@ -82,6 +84,11 @@ const (
 	ServerServiceGetStatusProcedure = "/latchkey.admin.v1.ServerService/GetStatus"
 	// ServerServiceExplainProcedure is the fully-qualified name of the ServerService's Explain RPC.
 	ServerServiceExplainProcedure = "/latchkey.admin.v1.ServerService/Explain"
+	// StoreServiceCheckStoreProcedure is the fully-qualified name of the StoreService's CheckStore RPC.
+	StoreServiceCheckStoreProcedure = "/latchkey.admin.v1.StoreService/CheckStore"
+	// StoreServiceBackupStoreProcedure is the fully-qualified name of the StoreService's BackupStore
+	// RPC.
+	StoreServiceBackupStoreProcedure = "/latchkey.admin.v1.StoreService/BackupStore"
 )
 
 // KeyServiceClient is a client for the latchkey.admin.v1.KeyService service.
@@ -706,4 +713,104 @@ func (UnimplementedServerServiceHandler) GetStatus(context.Context, *connect.Req
 
 func (UnimplementedServerServiceHandler) Explain(context.Context, *connect.Request[v1.ExplainRequest]) (*connect.Response[v1.ExplainResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.ServerService.Explain is not implemented"))
+}
+
+// StoreServiceClient is a client for the latchkey.admin.v1.StoreService service.
+type StoreServiceClient interface {
+	// CheckStore reads a copy of the store and compares all in it with each other.
+	CheckStore(context.Context, *connect.Request[v1.CheckStoreRequest]) (*connect.Response[v1.CheckStoreResponse], error)
+	// BackupStore sends a copy of the store, which was verified, in parts.
+	BackupStore(context.Context, *connect.Request[v1.BackupStoreRequest]) (*connect.ServerStreamForClient[v1.BackupStoreResponse], error)
+}
+
+// NewStoreServiceClient constructs a client for the latchkey.admin.v1.StoreService service. By
+// default, it uses the Connect protocol with the binary Protobuf Codec, asks for gzipped responses,
+// and sends uncompressed requests. To use the gRPC or gRPC-Web protocols, supply the
+// connect.WithGRPC() or connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewStoreServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) StoreServiceClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	storeServiceMethods := v1.File_latchkey_admin_v1_admin_proto.Services().ByName("StoreService").Methods()
+	return &storeServiceClient{
+		checkStore: connect.NewClient[v1.CheckStoreRequest, v1.CheckStoreResponse](
+			httpClient,
+			baseURL+StoreServiceCheckStoreProcedure,
+			connect.WithSchema(storeServiceMethods.ByName("CheckStore")),
+			connect.WithClientOptions(opts...),
+		),
+		backupStore: connect.NewClient[v1.BackupStoreRequest, v1.BackupStoreResponse](
+			httpClient,
+			baseURL+StoreServiceBackupStoreProcedure,
+			connect.WithSchema(storeServiceMethods.ByName("BackupStore")),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// storeServiceClient implements StoreServiceClient.
+type storeServiceClient struct {
+	checkStore  *connect.Client[v1.CheckStoreRequest, v1.CheckStoreResponse]
+	backupStore *connect.Client[v1.BackupStoreRequest, v1.BackupStoreResponse]
+}
+
+// CheckStore calls latchkey.admin.v1.StoreService.CheckStore.
+func (c *storeServiceClient) CheckStore(ctx context.Context, req *connect.Request[v1.CheckStoreRequest]) (*connect.Response[v1.CheckStoreResponse], error) {
+	return c.checkStore.CallUnary(ctx, req)
+}
+
+// BackupStore calls latchkey.admin.v1.StoreService.BackupStore.
+func (c *storeServiceClient) BackupStore(ctx context.Context, req *connect.Request[v1.BackupStoreRequest]) (*connect.ServerStreamForClient[v1.BackupStoreResponse], error) {
+	return c.backupStore.CallServerStream(ctx, req)
+}
+
+// StoreServiceHandler is an implementation of the latchkey.admin.v1.StoreService service.
+type StoreServiceHandler interface {
+	// CheckStore reads a copy of the store and compares all in it with each other.
+	CheckStore(context.Context, *connect.Request[v1.CheckStoreRequest]) (*connect.Response[v1.CheckStoreResponse], error)
+	// BackupStore sends a copy of the store, which was verified, in parts.
+	BackupStore(context.Context, *connect.Request[v1.BackupStoreRequest], *connect.ServerStream[v1.BackupStoreResponse]) error
+}
+
+// NewStoreServiceHandler builds an HTTP handler from the service implementation. It returns the
+// path on which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewStoreServiceHandler(svc StoreServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	storeServiceMethods := v1.File_latchkey_admin_v1_admin_proto.Services().ByName("StoreService").Methods()
+	storeServiceCheckStoreHandler := connect.NewUnaryHandler(
+		StoreServiceCheckStoreProcedure,
+		svc.CheckStore,
+		connect.WithSchema(storeServiceMethods.ByName("CheckStore")),
+		connect.WithHandlerOptions(opts...),
+	)
+	storeServiceBackupStoreHandler := connect.NewServerStreamHandler(
+		StoreServiceBackupStoreProcedure,
+		svc.BackupStore,
+		connect.WithSchema(storeServiceMethods.ByName("BackupStore")),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/latchkey.admin.v1.StoreService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case StoreServiceCheckStoreProcedure:
+			storeServiceCheckStoreHandler.ServeHTTP(w, r)
+		case StoreServiceBackupStoreProcedure:
+			storeServiceBackupStoreHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedStoreServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedStoreServiceHandler struct{}
+
+func (UnimplementedStoreServiceHandler) CheckStore(context.Context, *connect.Request[v1.CheckStoreRequest]) (*connect.Response[v1.CheckStoreResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.StoreService.CheckStore is not implemented"))
+}
+
+func (UnimplementedStoreServiceHandler) BackupStore(context.Context, *connect.Request[v1.BackupStoreRequest], *connect.ServerStream[v1.BackupStoreResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.StoreService.BackupStore is not implemented"))
 }
