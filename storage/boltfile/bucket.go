@@ -25,6 +25,7 @@ func (w *walker) bucket(id uint64, level int, flags uint32, key, value []byte) e
 	w.stats.Buckets++
 	if err := w.do(name, nil, nil); err != nil {
 		if errors.Is(err, ErrSkip) {
+			w.skipped = true
 			return nil
 		}
 		return err

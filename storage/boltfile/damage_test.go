@@ -249,7 +249,7 @@ func TestErrorOfTheCallerEndsTheWalk(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := errors.New("enough")
-	for _, calls := range []int{1, 2, 500, len(want)} {
+	for _, calls := range []int{1, 2, len(want) / 2, len(want)} {
 		n := 0
 		_, err := f.Walk(func(string, []byte, []byte) error {
 			if n++; n == calls {
@@ -259,6 +259,30 @@ func TestErrorOfTheCallerEndsTheWalk(t *testing.T) {
 		})
 		if err != stop || n != calls {
 			t.Errorf("%d calls and %v, want %d and the caller's error", n, err, calls)
+		}
+	}
+}
+
+func TestSkippedBucketsAreNotRead(t *testing.T) {
+	for _, noFreelist := range []bool{false, true} {
+		_, m := build(t, noFreelist)
+		clear(m.page(m.bucket("deep")))
+		f, err := m.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var seen []string
+		stats, err := f.Walk(func(bucket string, key, _ []byte) error {
+			if bucket == "deep" && key == nil {
+				return boltfile.ErrSkip
+			}
+			if !slices.Contains(seen, bucket) {
+				seen = append(seen, bucket)
+			}
+			return nil
+		})
+		if want := []string{"empty", "flat", "inline", "large"}; err != nil || !slices.Equal(seen, want) || stats.Buckets != 5 {
+			t.Errorf("NoFreelistSync %t: saw %q of %+v and %v, want %q", noFreelist, seen, stats, err, want)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (w *walker) freelist() error {
 		}
 		last = id
 	}
-	if lost := w.f.meta.Pages - w.seen.count; lost > 0 {
+	if lost := w.f.meta.Pages - w.seen.count; lost > 0 && !w.skipped {
 		return damaged(p.id, "%d pages are neither in use nor listed as free", lost)
 	}
 	return nil

@@ -41,6 +41,8 @@ type walker struct {
 	seen   pageSet
 	levels [][]byte // a buffer for each level, since branches are in use while their children are read
 	stats  Stats
+
+	skipped bool // a bucket was left out: pages that weren't seen may be in use
 }
 
 // tree is one tree in the walk.

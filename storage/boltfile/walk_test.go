@@ -121,3 +121,89 @@ func change(t *rapid.T, tx *bbolt.Tx, pageSize int) error {
 	}
 	return nil
 }
+
+// A list that is too long for the count in its page keeps it elsewhere, and a
+// copy of a file has meta pages that bbolt's commits wouldn't write.
+func TestLongListsAndCopies(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "db")
+	db, err := bbolt.Open(path, 0o600, options(imagePage, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	name := []byte("bucket")
+	for range 2 {
+		err := db.Update(func(tx *bbolt.Tx) error {
+			if tx.Bucket(name) != nil {
+				return tx.DeleteBucket(name)
+			}
+			b, err := tx.CreateBucket(name)
+			for i := 0; i < 70 && err == nil; i++ {
+				err = b.Put([]byte{byte(i)}, make([]byte, 1<<20))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sane(t, path, db, false)
+	}
+	if m := contents(t, path); m.count(m.freelist()) != 0xffff {
+		t.Fatalf("the list counts %d pages, and is to be too long to count", m.count(m.freelist()))
+	}
+	for i := range 2 {
+		if err := db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists(name)
+			if err != nil {
+				return err
+			}
+			return b.Put([]byte{byte(i)}, []byte("value"))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		copied := filepath.Join(dir, "copy")
+		if err := db.View(func(tx *bbolt.Tx) error { return tx.CopyFile(copied, 0o600) }); err != nil {
+			t.Fatal(err)
+		}
+		sane(t, copied, db, false)
+	}
+}
+
+// Many buckets make the tree of buckets a tree, too.
+func TestManyBuckets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	db, err := bbolt.Open(path, 0o600, options(imagePage, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	for round := range 4 {
+		if err := db.Update(func(tx *bbolt.Tx) error {
+			for i := range 700 {
+				name := fmt.Appendf(nil, "bucket %d", i*i)
+				if round > 0 && (i+round)%3 == 0 {
+					if err := tx.DeleteBucket(name); err != nil {
+						return err
+					}
+					continue
+				}
+				b, err := tx.CreateBucketIfNotExists(name)
+				if err != nil {
+					return err
+				}
+				for j := range i % 20 {
+					if err := b.Put(fmt.Append(nil, j), make([]byte, 40*round)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if stats := sane(t, path, db, true); stats.Buckets < 400 || stats.Depth == 0 {
+			t.Errorf("%+v", stats)
+		}
+	}
+}
