@@ -41,7 +41,7 @@ func (db *DB) Commit(ctx context.Context, c Change) (Position, error) {
 		db.setTrouble(err)
 		return Position{}, err
 	}
-	db.setTrouble(nil)
+	db.setTrouble(db.damage)
 	return db.publish(w), nil
 }
 

@@ -72,6 +72,7 @@ type DB struct {
 	size      int64       // that the file has at least
 	log       logExtent
 	pending   *pending    // a write of which it isn't known whether it is on disk
+	damage    error       // of the file, found by a write
 	broken    error       // why bbolt can't be asked anything any more
 	withdrawn []Withdrawn // by Options.AcceptRollback
 	closed    bool

@@ -266,7 +266,7 @@ func (r *imageReader) finish() {
 		r.wrong("meta", "meta: its position is missing")
 	}
 	r.finishLog()
-	v := newView()
+	v := newView(len(r.delta.keys))
 	if err := v.admit(&r.delta); err != nil {
 		r.wrong("record", "%w", err)
 	}

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -57,8 +58,9 @@ func judge(img *image, marks *watermark.Contents) verdict {
 	return verdict{err: fmt.Errorf("%w: the watermark is of %s, and the file of %s", ErrUnproven, last, at)}
 }
 
-// baseMark is the first mark of a watermark that begins with this store.
-func baseMark(v *View) *logv1.Mark {
+// baseMark is the first mark of a watermark that begins with this store. It has
+// what another watermark, unless that is nil, still knows to be revoked.
+func baseMark(v *View, marks *watermark.Contents) *logv1.Mark {
 	m := &logv1.Mark{Position: v.position.toProto(), Action: "begin"}
 	if !v.latest.IsZero() {
 		m.At = timestamppb.New(v.latest)
@@ -68,7 +70,11 @@ func baseMark(v *View) *logv1.Mark {
 			m.Revoked = append(m.Revoked, id)
 		}
 	}
+	if marks != nil {
+		m.Revoked = slices.AppendSeq(m.Revoked, maps.Keys(marks.After(-1).Revoked))
+	}
 	slices.Sort(m.Revoked)
+	m.Revoked = slices.Compact(m.Revoked)
 	return m
 }
 

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"fmt"
-	"slices"
 
 	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
 	"github.com/latchkey/latchkey/storage/watermark"
@@ -84,15 +83,7 @@ func beginMarks(f *folder, m *logv1.Mark, marks *watermark.Contents, v *View) (*
 		}
 		return file, file.Append(m)
 	}
-	base := baseMark(v)
-	if marks != nil {
-		for id := range marks.After(-1).Revoked {
-			base.Revoked = append(base.Revoked, id)
-		}
-		slices.Sort(base.Revoked)
-		base.Revoked = slices.Compact(base.Revoked)
-	}
-	return watermark.Create(f.watermark(), base)
+	return watermark.Create(f.watermark(), baseMark(v, marks))
 }
 
 // Withdrawn returns what Options.AcceptRollback withdrew again when the store

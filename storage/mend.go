@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -21,6 +22,9 @@ type pending struct {
 // bbolt makes a transaction visible by its last page.
 func (db *DB) refuse(w *write, cause error) error {
 	if errors.Is(cause, ErrDamaged) {
+		// Other objects can still be written: a revocation must not wait for
+		// the repair, and the watermark remembers it.
+		db.damage = cause
 		return cause
 	}
 	var p *panicError
@@ -111,23 +115,30 @@ func (db *DB) rewrite() error {
 	if err != nil {
 		return err
 	}
-	if _, err := readStore(temp); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	if err := moveInto(temp, db.folder.file()); err != nil {
-		return err
-	}
-	opened, err := statOpen(db.folder.file())
+	bolt, opened, err := openWhole(temp, db.options.LockTimeout)
 	if err != nil {
-		return err
+		return errors.Join(err, removeIfThere(temp))
 	}
-	bolt, err := openBolt(db.folder.file(), db.options.LockTimeout)
-	if err != nil {
-		return err
+	if err := os.Rename(temp, db.folder.file()); err != nil {
+		return errors.Join(err, bolt.Close(), removeIfThere(temp))
 	}
-	err = db.bolt.Close()
+	// From here on the new file is the store's, also where what follows fails.
+	former := db.bolt
 	db.bolt, db.opened = bolt, opened
-	return err
+	return errors.Join(former.Close(), syncFolder(db.folder.dir))
+}
+
+// openWhole opens a file once it is known to be whole.
+func openWhole(path string, wait time.Duration) (*bbolt.DB, os.FileInfo, error) {
+	if _, err := readStore(path); err != nil {
+		return nil, nil, err
+	}
+	opened, err := os.Lstat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	bolt, err := openBolt(path, wait)
+	return bolt, opened, err
 }
 
 // Mend returns what is wrong with the store's files as far as it can't be put
@@ -143,6 +154,9 @@ func (db *DB) Mend(ctx context.Context) error {
 	err := db.resolve()
 	if err == nil {
 		err = db.inPlace()
+	}
+	if err == nil {
+		err = db.damage
 	}
 	if err == nil && db.Trouble() != nil {
 		err = db.tryDisk()

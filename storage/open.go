@@ -33,7 +33,7 @@ func (db *DB) load() error {
 	if db.bolt, err = openBolt(db.folder.file(), db.options.LockTimeout); err != nil {
 		return err
 	}
-	if db.opened, err = statOpen(db.folder.file()); err != nil {
+	if db.opened, err = os.Lstat(db.folder.file()); err != nil {
 		return err
 	}
 	db.state = *img.view
@@ -100,8 +100,6 @@ func readStore(path string) (*image, error) {
 	return readImage(f, info.Size(), false)
 }
 
-func statOpen(path string) (os.FileInfo, error) { return os.Lstat(path) }
-
 // mayBegin returns why no new store may be made in the folder: there was one.
 func (f *folder) mayBegin(marks *watermark.Contents) error {
 	names, err := f.quarantined()
@@ -141,10 +139,11 @@ func writeMeta(tx *bbolt.Tx, at Position, floor uint64) error {
 	return put(tx, bucketMeta, metaFloor, number(floor))
 }
 
-// openMarks opens the watermark, or makes it where it may be missing.
+// openMarks opens the watermark, makes it where it may be missing, and begins it
+// anew where an older part of it is damaged.
 func (db *DB) openMarks(img *image, marks *watermark.Contents, caughtUp bool) (err error) {
-	if marks == nil || len(marks.Marks) == 0 {
-		db.marks, err = watermark.Create(db.folder.watermark(), baseMark(img.view))
+	if marks == nil || marks.Damage != nil {
+		db.marks, err = watermark.Create(db.folder.watermark(), baseMark(img.view, marks))
 		return err
 	}
 	if db.marks, err = watermark.Open(db.folder.watermark(), marks); err != nil || caughtUp {

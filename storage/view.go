@@ -22,10 +22,11 @@ type View struct {
 	policies   any
 }
 
-func newView() *View {
+// newView returns an empty view with room for so many keys.
+func newView(keys int) *View {
 	return &View{
-		digests:    map[key.Digest]*key.Record{},
-		keys:       map[string]*key.Record{},
+		digests:    make(map[key.Digest]*key.Record, keys),
+		keys:       make(map[string]*key.Record, keys),
 		tenants:    map[string]*directory.Tenant{},
 		principals: map[string]*directory.Principal{},
 		documents:  map[string][]byte{},
