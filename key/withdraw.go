@@ -9,9 +9,8 @@ import (
 // that is, in words; the key itself and nothing where it lost nothing. A later
 // revocation, switch-off, earlier expiry, end of a secret and change of what the
 // key may do are taken over, also where the change gave: which of them takes
-// away only a policy can tell. Names and descriptions stay. Secrets that only
-// the earlier state has end when the later one was made; those that only the
-// later one has are kept, so that a rotation isn't undone.
+// away only a policy can tell. Names and descriptions stay. Of secrets the
+// result has those of both, so that no rotation is undone.
 func (r *Record) Withdraw(later *Record) (next *Record, lost []string) {
 	c := r.Clone()
 	if !later.Revoked.IsZero() && c.Revoked.IsZero() {
@@ -40,26 +39,51 @@ func (r *Record) Withdraw(later *Record) (next *Record, lost []string) {
 	return c, lost
 }
 
-// withdrawSecrets returns the secrets of the later state, after those that only
-// the earlier one has, ended, and whether any secret ends earlier by that.
+// withdrawSecrets returns the secrets of both states, and whether one of the
+// earlier state ends earlier by that. What ended in either state has ended.
+// Secrets that only the earlier state has end when the later one's current was
+// made. But where that one was replaced in the earlier state, the two parted
+// before, and nothing is known against what replaced it.
 func withdrawSecrets(earlier, later []Secret) (secrets []Secret, ended bool) {
-	for _, s := range earlier {
-		end := later[len(later)-1].Created
-		i := slices.IndexFunc(later, func(l Secret) bool { return l.Digest == s.Digest })
-		if i >= 0 {
-			end = later[i].Until
+	current := later[len(later)-1]
+	first, second, end := earlier, later, current.Created
+	if hasEnd(earlier, current.Digest) && !hasEnd(later, earlier[len(earlier)-1].Digest) {
+		first, second, end = later, earlier, time.Time{}
+	}
+	for _, s := range first {
+		if indexOf(second, s.Digest) < 0 {
+			s.Until = sooner(s.Until, end)
+			secrets = append(secrets, s)
 		}
-		sooner := !end.IsZero() && (s.Until.IsZero() || end.Before(s.Until))
-		ended = ended || sooner
-		if i >= 0 {
-			continue
-		}
-		if sooner {
-			s.Until = end
+	}
+	for i, s := range second {
+		if j := indexOf(first, s.Digest); j >= 0 && i < len(second)-1 {
+			s.Until = sooner(s.Until, first[j].Until)
 		}
 		secrets = append(secrets, s)
 	}
-	return append(secrets, later...), ended
+	for _, s := range earlier {
+		ended = ended || !secrets[indexOf(secrets, s.Digest)].Until.Equal(s.Until)
+	}
+	return secrets, ended
+}
+
+func indexOf(secrets []Secret, d Digest) int {
+	return slices.IndexFunc(secrets, func(s Secret) bool { return s.Digest == d })
+}
+
+// hasEnd reports whether the secret with this digest is there, and was replaced.
+func hasEnd(secrets []Secret, d Digest) bool {
+	i := indexOf(secrets, d)
+	return i >= 0 && !secrets[i].Until.IsZero()
+}
+
+// sooner returns the earlier of two ends, of which zero is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func at(t time.Time) string { return t.UTC().Format(time.RFC3339) }
