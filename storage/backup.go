@@ -31,7 +31,8 @@ func (db *DB) Backup(ctx context.Context, path string) (Position, error) {
 		return Position{}, errors.Join(fmt.Errorf("the copy isn't whole: %w", err), os.Remove(temp))
 	}
 	if err := moveInto(temp, path); err != nil {
-		return Position{}, fmt.Errorf("copying the store: %w", err)
+		// It may be there, and a power cut may take it away again.
+		return Position{}, fmt.Errorf("copying the store: %w", errors.Join(err, removeIfThere(path)))
 	}
 	return img.view.position, nil
 }
