@@ -38,6 +38,7 @@ type client struct {
 	directory adminv1connect.DirectoryServiceClient
 	policies  adminv1connect.PolicyServiceClient
 	server    adminv1connect.ServerServiceClient
+	store     adminv1connect.StoreServiceClient
 }
 
 // addClient makes a command one that asks a running process: it gets the flags
@@ -86,6 +87,8 @@ func (c *client) dial(base string, by connect.HTTPClient) {
 	c.directory = adminv1connect.NewDirectoryServiceClient(by, base, limit)
 	c.policies = adminv1connect.NewPolicyServiceClient(by, base, limit)
 	c.server = adminv1connect.NewServerServiceClient(by, base, limit)
+	// A copy of a store is sent over a socket as it is: nothing is gained by packing it.
+	c.store = adminv1connect.NewStoreServiceClient(by, base, limit, connect.WithAcceptCompression("gzip", nil, nil))
 }
 
 // adminAddress reads the address of an admin API.

@@ -1,8 +1,8 @@
 // Command latchkey checks API keys at the mesh's edge, and manages them.
 //
 // `latchkey serve` is the process that Envoy asks. All other commands but
-// `policy check`, `test`, `matrix` and `schema` ask that process, by its admin
-// address. One file holds one command.
+// `policy check`, `test`, `matrix` and `schema`, and `db` where no process has
+// the store, ask that process, by its admin address. One file holds one command.
 package main
 
 import (

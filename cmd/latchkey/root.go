@@ -15,7 +15,7 @@ import (
 func newRoot() *cobra.Command {
 	root := group("latchkey", "Check API keys at the mesh's edge, and manage them",
 		newServe(), newStatus(), newExplain(), newDemo(), newVersion(),
-		newKeys(), newDirectory(), newPolicy(),
+		newKeys(), newDirectory(), newPolicy(), newDB(),
 	)
 	root.SilenceErrors = true
 	root.SilenceUsage = true

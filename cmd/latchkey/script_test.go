@@ -66,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"mode":       cmdMode,
 			"check":      cmdCheck,
 			"nowhere":    cmdNowhere,
+			"spoil":      cmdSpoil,
 		},
 	})
 }
@@ -262,4 +263,19 @@ func cmdNowhere(ts *testscript.TestScript, neg bool, args []string) {
 			return err
 		}))
 	}
+}
+
+// spoil FILE TEXT: one bit of the text is flipped, wherever it stands in the file.
+func cmdSpoil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 || args[1] == "" {
+		ts.Fatalf("usage: spoil FILE TEXT")
+	}
+	content, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if !bytes.Contains(content, []byte(args[1])) {
+		ts.Fatalf("%s doesn't hold the text", args[0])
+	}
+	spoilt := []byte(args[1])
+	spoilt[len(spoilt)-1] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.ReplaceAll(content, []byte(args[1]), spoilt), 0o600))
 }

@@ -22,11 +22,14 @@ type serveConfig struct {
 	admin    serve.Address
 	http     serve.Address
 	logLevel string
+
+	acceptRollback bool // of the command line alone: it is for one start
 }
 
 func newServe() *cobra.Command {
 	flags := &configv1.Serve{}
 	var file string
+	var acceptRollback bool
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
 		Short: "Answer Envoy, and keep keys, directory and policies",
@@ -42,6 +45,7 @@ and SIGINT end the process once the requests in flight are answered.`,
 			if err != nil {
 				return err
 			}
+			config.acceptRollback = acceptRollback
 			log, err := serve.NewLog(cmd.ErrOrStderr(), config.logLevel)
 			if err != nil {
 				return usagef("--log-level: %w", err)
@@ -56,6 +60,8 @@ and SIGINT end the process once the requests in flight are answered.`,
 	f.StringVar(&flags.Listen, "listen", "", "where Envoy calls Check, host:port or unix:PATH (default unix:<data>/authz.sock)")
 	f.StringVar(&flags.Admin, "admin", "", "where the admin API listens, unix:PATH (default unix:<data>/admin.sock)")
 	f.StringVar(&flags.Http, "http", "", "where metrics, profiles and gRPC health are served, host:port (default "+defaultHTTP+")")
+	f.BoolVar(&acceptRollback, "accept-rollback", false,
+		"for one start: go on from a store that is older than what was acknowledged, or isn't known to be the newest; what is known to have been revoked stays so")
 	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
 	return cmd
 }

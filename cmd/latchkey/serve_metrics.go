@@ -31,6 +31,12 @@ func (p *process) registry() *prometheus.Registry {
 			return 1
 		}),
 		gauge("latchkey_store_revision", "Revision of the store.", nil, count(func(v *storage.View) int { return int(v.Position().Revision) })),
+		gauge("latchkey_store_degraded", "1 while the store takes no writes, else 0.", nil, func() float64 {
+			if p.store.problem() != nil {
+				return 1
+			}
+			return 0
+		}),
 		gauge("latchkey_store_keys", "Keys that are not revoked.", nil, count(func(v *storage.View) int { k, _, _ := v.Counts(); return k })),
 		gauge("latchkey_store_tenants", "Tenants in the directory.", nil, count(func(v *storage.View) int { _, t, _ := v.Counts(); return t })),
 		gauge("latchkey_store_principals", "Principals in the directory.", nil, count(func(v *storage.View) int { _, _, p := v.Counts(); return p })),

@@ -28,8 +28,7 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	defer signal.Stop(hangup)
 
 	// The folder is made by the store: it knows which rights are too many.
-	compiler := &admin.Compiler{}
-	db, err := storage.Open(config.data, storageOptions(compiler))
+	db, err := openStore(config, log)
 	if err != nil {
 		return fmt.Errorf("opening the store in %s: %w", config.data, err)
 	}
@@ -40,6 +39,13 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	extra := map[string]http.Handler{}
 	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Extra: extra})
 	path, handler := adminv1connect.NewServerServiceHandler(statusService{p: p}, p.admin.HandlerOptions()...)
+	extra[path] = handler
+	p.store = newStoreHealth(db, p.health, log)
+	p.copies = newStoreCopies(p.store, db, p.dataFolder(), log)
+	if err := p.copies.clear(); err != nil {
+		return fmt.Errorf("removing what a copy of the store left: %w", err)
+	}
+	path, handler = p.copies.handler(p.admin.HandlerOptions()...)
 	extra[path] = handler
 	p.files = newPolicyFiles(config.policies, p.admin, db, log)
 
@@ -69,6 +75,8 @@ type process struct {
 	checks *authz.Server
 	admin  *admin.Server
 	files  *policyFiles
+	store  *storeHealth
+	copies *storeCopies
 	health *serve.Health
 
 	// Written before anything is served.
@@ -123,6 +131,7 @@ func (p *process) group() (*serve.Group, error) {
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
 	g.Add(serve.Work, "readiness", p.watchReadiness)
+	g.Add(serve.Work, "store", p.store.watch)
 	g.Add(serve.Work, "SIGHUP", p.watchHangup)
 	if len(p.config.policies) > 0 {
 		if err := p.watchFiles(&g); err != nil {
@@ -182,13 +191,16 @@ func (p *process) watchHangup(ctx context.Context) error {
 
 // source hands the store at one revision to the decision.
 func (p *process) source(f func(authz.View)) {
-	p.db.View(func(v *storage.View) {
-		view := authz.View{Keys: v, Directory: v, Revision: v.Position().Revision, Latest: v.Latest()}
-		if c, ok := v.Policies().(*admin.Compiled); ok && c != nil {
-			view.Policies = c.Policies
-		}
-		f(view)
-	})
+	p.db.View(func(v *storage.View) { f(view(v)) })
+}
+
+// view is what the decision sees of a revision.
+func view(v *storage.View) authz.View {
+	seen := authz.View{Keys: v, Directory: v, Revision: v.Position().Revision, Latest: v.Latest()}
+	if c, ok := v.Policies().(*admin.Compiled); ok && c != nil {
+		seen.Policies = c.Policies
+	}
+	return seen
 }
 
 // dataFolder is the folder of the store, in full.

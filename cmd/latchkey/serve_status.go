@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,8 +43,13 @@ func (p *process) missing() []string {
 func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetStatusRequest]) (*connect.Response[adminv1.GetStatusResponse], error) {
 	p := s.p
 	missing := p.missing()
+	problems := append(slices.Clone(missing), p.files.problems()...)
+	degraded := p.store.problem()
+	if degraded != nil {
+		problems = append(problems, fmt.Sprintf("the store takes no writes: %v", degraded))
+	}
 	status := &adminv1.GetStatusResponse{
-		Version: thisBuild().Version, Ready: len(missing) == 0, Problems: append(missing, p.files.problems()...),
+		Version: thisBuild().Version, Ready: len(missing) == 0, Problems: problems, Degraded: degraded != nil,
 		Data: p.dataFolder(), StartedAt: timestamppb.New(p.started),
 	}
 	for _, l := range p.listeners {
@@ -56,7 +63,7 @@ func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetSt
 	p.db.View(func(v *storage.View) {
 		keys, tenants, principals := v.Counts()
 		status.Keys, status.Tenants, status.Principals = uint64(keys), uint64(tenants), uint64(principals)
-		status.Position = &adminv1.Position{Epoch: v.Position().Epoch, Revision: v.Position().Revision}
+		status.Position = shownPosition(v.Position())
 	})
 	return connect.NewResponse(status), nil
 }
@@ -69,7 +76,10 @@ func (s statusService) Explain(_ context.Context, r *connect.Request[adminv1.Exp
 	}
 	var e authz.Explanation
 	answer := &adminv1.ExplainResponse{}
-	s.p.source(func(v authz.View) { e = authz.Explain(v, q, time.Now()) })
+	s.p.db.View(func(v *storage.View) {
+		e = authz.Explain(view(v), q, time.Now())
+		answer.Position = shownPosition(v.Position())
+	})
 	reason := e.Verdict.Reason
 	answer.Allowed, answer.Status, answer.Reason, answer.Message = reason.Allows(), uint32(e.Status), reason.String(), reason.Message()
 	answer.Identity, answer.Required, answer.Held, answer.Missing, answer.Cuts = e.Identity, e.Required, e.Held, e.Missing, e.Cuts
@@ -85,8 +95,11 @@ func (s statusService) Explain(_ context.Context, r *connect.Request[adminv1.Exp
 	if route := e.Verdict.Route; route != nil {
 		answer.Endpoint, answer.Route = route.Endpoint.Name, route.Text
 	}
-	answer.Position = &adminv1.Position{Epoch: s.p.db.Position().Epoch, Revision: e.Verdict.Revision}
 	return connect.NewResponse(answer), nil
+}
+
+func shownPosition(p storage.Position) *adminv1.Position {
+	return &adminv1.Position{Epoch: p.Epoch, Revision: p.Revision, Digest: p.Digest.String()}
 }
 
 // question reads what is asked about. The URL is cut and never parsed: it has

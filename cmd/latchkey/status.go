@@ -15,7 +15,10 @@ func newStatus() *cobra.Command {
 		Use:   "status [flags]",
 		Short: "Tell whether every listener is open and the policies are in use",
 		Long: `Tell whether every listener is open and the policies are in use. The exit code
-is 1 until they are.`,
+is 1 until they are.
+
+A store that takes no writes, as on a full disk, is degraded. Requests are decided
+all the same, so that this alone doesn't change the exit code.`,
 		Args: exactly(),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {
@@ -38,20 +41,18 @@ func statusTable(t *tabwriter.Writer, a *adminv1.GetStatusResponse) {
 		ready = "yes"
 	}
 	row(t, "ready", ready)
-	for _, p := range a.GetProblems() {
-		// Mistakes of a file have several lines.
-		for i, line := range strings.Split(p, "\n") {
-			name := ""
-			if i == 0 {
-				name = "problem"
-			}
-			_, _ = fmt.Fprintln(t, name+"\t"+plain(line))
-		}
+	degraded := "no"
+	if a.GetDegraded() {
+		degraded = "yes"
 	}
+	row(t, "degraded", degraded)
+	problemRows(t, a.GetProblems())
 	row(t, "version", a.GetVersion())
 	row(t, "started", moment(a.GetStartedAt()))
 	row(t, "data", a.GetData())
 	row(t, "revision", fmt.Sprint(a.GetPosition().GetRevision()))
+	row(t, "epoch", fmt.Sprint(a.GetPosition().GetEpoch()))
+	row(t, "digest", a.GetPosition().GetDigest())
 	for _, l := range a.GetListeners() {
 		row(t, l.GetName(), l.GetAddress())
 	}
@@ -61,4 +62,17 @@ func statusTable(t *tabwriter.Writer, a *adminv1.GetStatusResponse) {
 	row(t, "keys", fmt.Sprint(a.GetKeys()))
 	row(t, "tenants", fmt.Sprint(a.GetTenants()))
 	row(t, "principals", fmt.Sprint(a.GetPrincipals()))
+}
+
+// problemRows writes what is wrong, each with all its lines.
+func problemRows(t *tabwriter.Writer, problems []string) {
+	for _, p := range problems {
+		for i, line := range strings.Split(p, "\n") {
+			name := ""
+			if i == 0 {
+				name = "problem"
+			}
+			_, _ = fmt.Fprintln(t, name+"\t"+plain(line))
+		}
+	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/latchkey/latchkey/admin"
 	"github.com/latchkey/latchkey/authz"
+	"github.com/latchkey/latchkey/internal/serve"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
 	"github.com/latchkey/latchkey/storage/storagetest"
@@ -231,6 +232,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	p.admin = admin.New(admin.Options{Ledger: db, Log: log})
 	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
 	p.files = newPolicyFiles(nil, p.admin, db, log)
+	p.store = newStoreHealth(db, serve.NewHealth(), log)
 	families, err := p.registry().Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +253,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 		t.Errorf("%v, %v", problems, err)
 	}
 	for _, name := range []string{
-		"latchkey_build_info", "latchkey_ready", "latchkey_store_revision", "latchkey_store_keys", "latchkey_policy_reloads_total",
+		"latchkey_build_info", "latchkey_ready", "latchkey_store_revision", "latchkey_store_keys", "latchkey_store_degraded", "latchkey_policy_reloads_total",
 		"latchkey_policy_last_reload_success_timestamp_seconds", "latchkey_check_duration_seconds",
 	} {
 		if !found[name] {

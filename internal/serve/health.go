@@ -14,6 +14,7 @@ const (
 	Liveness  = "liveness"  // the process is alive
 	Readiness = "readiness" // it can decide requests
 	Startup   = "startup"   // it has been ready once
+	Storage   = "storage"   // it takes writes; what it knows it decides by all the same
 )
 
 // Health tells by the gRPC health protocol how the process is. All methods are
@@ -30,7 +31,7 @@ type Health struct {
 // are as ready as the process, each under its full gRPC name.
 func NewHealth(services ...string) *Health {
 	h := &Health{server: health.NewServer(), services: append([]string{"", Readiness}, services...)}
-	for _, s := range append([]string{Startup}, h.services...) {
+	for _, s := range append([]string{Startup, Storage}, h.services...) {
 		h.server.SetServingStatus(s, grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 	}
 	h.server.SetServingStatus(Liveness, grpc_health_v1.HealthCheckResponse_SERVING)
@@ -55,14 +56,21 @@ func (h *Health) SetReady(ready bool) {
 	}
 }
 
+// SetStorage tells whether writes are taken. Nothing else depends on it: a
+// process that can't write goes on deciding requests.
+func (h *Health) SetStorage(writable bool) { h.server.SetServingStatus(Storage, statusOf(writable)) }
+
 func (h *Health) set(ready bool) {
-	status := grpc_health_v1.HealthCheckResponse_NOT_SERVING
-	if ready {
-		status = grpc_health_v1.HealthCheckResponse_SERVING
-	}
 	for _, s := range h.services {
-		h.server.SetServingStatus(s, status)
+		h.server.SetServingStatus(s, statusOf(ready))
 	}
+}
+
+func statusOf(serving bool) grpc_health_v1.HealthCheckResponse_ServingStatus {
+	if serving {
+		return grpc_health_v1.HealthCheckResponse_SERVING
+	}
+	return grpc_health_v1.HealthCheckResponse_NOT_SERVING
 }
 
 // Leave waits for the context to end and tells from then on that the process is

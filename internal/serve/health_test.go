@@ -100,6 +100,12 @@ func TestHealthTellsTheTruth(t *testing.T) {
 			expect(all{"": serving, Liveness: serving, Readiness: serving, Startup: serving, "pkg.Service": serving})
 			h.SetReady(false)
 			expect(all{"": notServing, Liveness: serving, Readiness: notServing, Startup: serving, "pkg.Service": notServing})
+			// The store's trouble is its own.
+			h.SetReady(true)
+			h.SetStorage(false)
+			expect(all{"": serving, Liveness: serving, Readiness: serving, "pkg.Service": serving, Storage: notServing})
+			h.SetStorage(true)
+			expect(all{"": serving, Storage: serving})
 		})
 	}
 }
