@@ -108,6 +108,9 @@ type RollbackError struct {
 	// Alive are the objects that the file would bring back to life, as far as
 	// the watermark knows.
 	Alive []Withdrawn
+	// Unknown is whether there may be more: the watermark is missing, damaged,
+	// or not of this file's history.
+	Unknown bool
 }
 
 // Unwrap returns what the file is told from.
@@ -120,10 +123,11 @@ const maxAlive = 20
 func (e *RollbackError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %v", e.Path, e.Cause)
-	if len(e.Alive) == 0 {
-		b.WriteString("\n  the watermark knows of nothing that would come back to life")
-	} else {
+	switch {
+	case len(e.Alive) > 0:
 		b.WriteString("\n  what would come back to life:")
+	case !e.Unknown:
+		b.WriteString("\n  the watermark knows of nothing that would come back to life")
 	}
 	for i, w := range e.Alive {
 		if i == maxAlive {
@@ -132,14 +136,21 @@ func (e *RollbackError) Error() string {
 		}
 		fmt.Fprintf(&b, "\n    %s", w)
 	}
+	if e.Unknown {
+		b.WriteString("\n  what else would come back to life isn't known")
+	}
 	b.WriteString("\n  put the newest file back, restore a backup (latchkey db restore), or start once with --accept-rollback:" +
 		" what is named here then stays withdrawn, and every other write since is lost")
 	return b.String()
 }
 
-func rollbackError(f *folder, img *image, marks *watermark.Contents, cause error) error {
-	_, alive, err := withdrawals(img.view, marks, nil)
-	return errors.Join(&RollbackError{Path: f.file(), Cause: cause, Alive: alive}, err)
+func rollbackError(path string, img *image, marks *watermark.Contents, cause error) error {
+	lost, err := withdraw(path, img.view, marks, nil)
+	e := &RollbackError{Path: path, Cause: cause, Unknown: true}
+	if lost != nil {
+		e.Alive, e.Unknown = lost.list, !lost.sure
+	}
+	return errors.Join(e, err)
 }
 
 // quarantine puts a damaged file aside and returns what is wrong and what to do.

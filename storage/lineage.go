@@ -51,11 +51,12 @@ func lastMark(marks *watermark.Contents) *logv1.Position {
 
 // acceptRollback goes on from a file that isn't proven to be the newest.
 func (db *DB) acceptRollback(marks *watermark.Contents) error {
-	change, withdrawn, err := withdrawals(&db.state, marks, nil)
+	lost, err := withdraw(db.folder.file(), &db.state, marks, nil)
 	if err != nil {
 		return err
 	}
-	change.Action, change.Note = actionAccept, fmt.Sprintf("%d objects withdrawn again", len(withdrawn))
+	change := lost.change
+	change.Action, change.Note = actionAccept, fmt.Sprintf("%d objects withdrawn again", len(lost.list))
 	w, err := db.takeOver(change, marks)
 	if err != nil {
 		return err
@@ -65,7 +66,7 @@ func (db *DB) acceptRollback(marks *watermark.Contents) error {
 		return fmt.Errorf("%w: accepting the rollback: %w", ErrDisk, err)
 	}
 	db.publish(w)
-	db.withdrawn = withdrawn
+	db.withdrawn = lost.list
 	db.marks, err = beginMarks(db.folder, w.mark, marks, &db.state)
 	return err
 }

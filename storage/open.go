@@ -28,7 +28,7 @@ func (db *DB) load() error {
 	}
 	verdict := judge(img, marks)
 	if verdict.err != nil && !db.options.AcceptRollback {
-		return rollbackError(db.folder, img, marks, verdict.err)
+		return rollbackError(db.folder.file(), img, marks, verdict.err)
 	}
 	if db.bolt, err = openBolt(db.folder.file(), db.options.LockTimeout); err != nil {
 		return err
@@ -75,7 +75,8 @@ func (db *DB) readOrCreate(marks *watermark.Contents) (*image, error) {
 				db.folder.file(), ErrRollback, old.format)
 		}
 		if err := db.folder.upgrade(old.format, db.options); err != nil {
-			return nil, fmt.Errorf("upgrading %s from format %d: %w", db.folder.file(), old.format, err)
+			return nil, fmt.Errorf("upgrading %s from format %d: %w\n  it is as it was: correct what is named here and start again, or restore a backup: latchkey db restore BACKUP --data %s",
+				db.folder.file(), old.format, err, db.folder.dir)
 		}
 		return readStore(db.folder.file())
 	case errors.Is(err, ErrDamaged):

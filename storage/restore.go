@@ -13,7 +13,7 @@ type Restored struct {
 	Backup   Position // where the backup was
 	At       Position // where the store is now: the first revision of a new epoch
 	Known    Position // the newest position that was acknowledged before, as far as that is known
-	Unknown  bool     // whether the watermark doesn't reach back to the backup: then only revocations are known for sure
+	Unknown  bool     // whether more may have been lost: the watermark is missing, damaged, or not of the backup's history
 	Replaced string   // where the former file is kept; empty if there was none
 
 	// Withdrawn is what the objects of the backup had lost since, and lost again.
@@ -53,6 +53,10 @@ type restorer struct {
 func (r *restorer) restore(backup string) (*Restored, error) {
 	// A copy, in the folder: the backup stays what it was.
 	temp := r.folder.file() + newSuffix
+	var err error
+	if r.former, err = r.readFormer(temp); err != nil {
+		return nil, err
+	}
 	if err := copyBackup(backup, temp); err != nil {
 		return nil, err
 	}
@@ -61,6 +65,25 @@ func (r *restorer) restore(backup string) (*Restored, error) {
 		return nil, errors.Join(err, removeIfThere(temp))
 	}
 	return out, nil
+}
+
+// readFormer returns the image of the file that is to be replaced, and nil where
+// it can't be read: that is what one restores for.
+func (r *restorer) readFormer(temp string) (*image, error) {
+	img, err := readStore(r.folder.file())
+	var old *formatError
+	if err == nil || !errors.As(err, &old) {
+		return img, nil
+	}
+	// A copy is taken over, and the file stays as it is.
+	if err := copyBackup(r.folder.file(), temp); err != nil {
+		return nil, err
+	}
+	img, err = readBackup(temp, r.options)
+	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrFormat) {
+		img, err = nil, nil
+	}
+	return img, errors.Join(err, removeIfThere(temp))
 }
 
 func copyBackup(backup, to string) error {
@@ -80,20 +103,15 @@ func (r *restorer) restoreFrom(temp string) (*Restored, error) {
 	if r.marks, err = readMarks(r.folder.watermark()); err != nil {
 		return nil, err
 	}
-	if r.former, err = readStore(r.folder.file()); err != nil {
-		r.former = nil // it is the reason for the restore
-	}
 	db := &DB{options: r.options, folder: r.folder, state: *img.view, log: logExtent{floor: img.floor, size: img.logSize}, changed: make(chan struct{})}
 	if db.state.policies, err = db.compile(img.view.documents); err != nil {
 		return nil, err
 	}
-	out := &Restored{Backup: img.view.position, Known: img.view.position, Unknown: true}
+	out := &Restored{Backup: img.view.position, Known: img.view.position}
 	if last := lastMark(r.marks); last != nil {
 		out.Known = positionFromProto(last)
-		first := positionFromProto(r.marks.Marks[0].GetPosition())
-		out.Unknown = r.marks.Damage != nil || r.marks.Torn || out.Backup.Before(first)
 	}
-	w, err := r.withdraw(db, out)
+	w, err := r.withdraw(temp, db, out)
 	if err != nil {
 		return nil, err
 	}
@@ -112,13 +130,14 @@ func (r *restorer) restoreFrom(temp string) (*Restored, error) {
 }
 
 // withdraw prepares the first write of the new epoch.
-func (r *restorer) withdraw(db *DB, out *Restored) (*write, error) {
-	change, list, err := withdrawals(&db.state, r.marks, r.former)
+func (r *restorer) withdraw(temp string, db *DB, out *Restored) (*write, error) {
+	lost, err := withdraw(temp, &db.state, r.marks, r.former)
 	if err != nil {
 		return nil, err
 	}
-	out.Withdrawn = list
-	change.Action, change.Note = actionRestore, fmt.Sprintf("from revision %d; %d objects withdrawn again", out.Backup.Revision, len(list))
+	out.Withdrawn, out.Unknown = lost.list, !lost.sure
+	change := lost.change
+	change.Action, change.Note = actionRestore, fmt.Sprintf("from revision %d; %d objects withdrawn again", out.Backup.Revision, len(lost.list))
 	return db.takeOver(change, r.marks)
 }
 

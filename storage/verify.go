@@ -66,8 +66,7 @@ func VerifyFolder(dir string, lockTimeout time.Duration) (_ *Report, err error) 
 	}
 	switch v := judge(img, marks); {
 	case v.err != nil:
-		_, alive, err := withdrawals(img.view, marks, nil)
-		r.Problems = append(r.Problems, errors.Join(&RollbackError{Path: r.Path, Cause: v.err, Alive: alive}, err))
+		r.Problems = append(r.Problems, rollbackError(r.Path, img, marks, v.err))
 	case marks != nil && marks.Damage != nil:
 		r.Problems = append(r.Problems, fmt.Errorf("the watermark: %w: its newest mark is whole, and an older one is lost: a restore may miss what it told", marks.Damage))
 	}

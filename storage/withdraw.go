@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,12 +27,21 @@ type Withdrawn struct {
 
 func (w Withdrawn) String() string { return fmt.Sprintf("%s %s: %s", w.Kind, w.Name, w.What) }
 
-// withdrawals returns the change that takes from the objects of an older store
-// what was taken from them since, and what that is, by kind and name. What is
-// known is what the watermark has, and the keys that another file, unless that
-// is nil, has as revoked. Objects that were made since are not brought back, and
-// policies stay as the store has them.
-func withdrawals(v *View, marks *watermark.Contents, former *image) (Change, []Withdrawn, error) {
+// withdrawals is what an older store had lost since.
+type withdrawals struct {
+	change Change // takes it away again
+	list   []Withdrawn
+	// sure is whether this is all. It isn't where the watermark is missing or
+	// damaged, or doesn't reach back to the store, or the store went on where
+	// the watermark wasn't: then only revocations are known for sure.
+	sure bool
+}
+
+// withdraw returns what the store at a path, whose objects are the view's, had
+// lost since. What is known is what the watermark has, and the keys that another
+// file, unless that is nil, has as revoked. Objects that were made since are not
+// brought back, and policies stay as the store has them.
+func withdraw(path string, v *View, marks *watermark.Contents, former *image) (*withdrawals, error) {
 	w := withdrawer{view: v}
 	var later watermark.Changes
 	final := map[string]*key.Record{}
@@ -43,7 +53,12 @@ func withdrawals(v *View, marks *watermark.Contents, former *image) (Change, []W
 		}
 	}
 	if marks != nil {
-		later = marks.After(since(marks, v.position))
+		last, own, err := seen(path, v.position, marks)
+		if err != nil {
+			return nil, fmt.Errorf("comparing the log with the watermark: %w", err)
+		}
+		w.sure = own && marks.Damage == nil && !marks.Torn
+		later = marks.After(last)
 		// A revocation is final, so that it counts wherever it stands.
 		for id := range marks.After(-1).Revoked {
 			if _, ok := final[id]; !ok {
@@ -69,26 +84,13 @@ func withdrawals(v *View, marks *watermark.Contents, former *image) (Change, []W
 	slices.SortFunc(w.list, func(a, b Withdrawn) int {
 		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
 	})
-	return w.change, w.list, errors.Join(w.errs...)
-}
-
-// since returns the index of the last mark that a store at this position has
-// seen, -1 for none.
-func since(marks *watermark.Contents, at Position) int {
-	last := -1
-	for i, m := range marks.Marks {
-		if !at.Before(positionFromProto(m.GetPosition())) {
-			last = i
-		}
-	}
-	return last
+	return &w.withdrawals, errors.Join(w.errs...)
 }
 
 type withdrawer struct {
-	view   *View
-	change Change
-	list   []Withdrawn
-	errs   []error
+	withdrawals
+	view *View
+	errs []error
 }
 
 // key takes from a key what it lost. Its newest state is the put's, the
@@ -150,6 +152,11 @@ func (w *withdrawer) tenant(id string, p *logv1.Put) {
 		w.errs = append(w.errs, fmt.Errorf("the watermark: tenant %.64q: %w", id, err))
 		return
 	}
+	if !w.sure {
+		// It may be another store's, where another has the same name.
+		later.Parent, later.Plan = now.Parent, now.Plan
+	}
+	later.Suspended = later.Suspended || now.Suspended
 	later.Revision = now.Revision
 	if *later == *now {
 		return
@@ -178,12 +185,29 @@ func (w *withdrawer) principal(id string, p *logv1.Put) {
 		w.errs = append(w.errs, fmt.Errorf("the watermark: principal %.64q: %w", id, err))
 		return
 	}
+	if !w.sure {
+		later.Memberships, later.Permissions = common(now, later)
+	}
+	later.Suspended = later.Suspended || now.Suspended
 	later.Revision = now.Revision
 	if proto.Equal(later.ToProto(), now.ToProto()) {
 		return
 	}
 	w.change.Principals = append(w.change.Principals, later)
 	w.list = append(w.list, Withdrawn{"principal", id, standing(later.Suspended, now.Suspended)})
+}
+
+// common returns what two principals both have.
+func common(a, b *directory.Principal) (memberships map[string]string, permissions map[string][]string) {
+	memberships, permissions = maps.Clone(a.Memberships), map[string][]string{}
+	maps.DeleteFunc(memberships, func(tenant, role string) bool { return b.Memberships[tenant] != role })
+	for tenant, list := range a.Permissions {
+		both := slices.DeleteFunc(slices.Clone(list), func(p string) bool { return !slices.Contains(b.Permissions[tenant], p) })
+		if len(both) > 0 {
+			permissions[tenant] = both
+		}
+	}
+	return memberships, permissions
 }
 
 func standing(later, now bool) string {
