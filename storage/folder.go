@@ -65,8 +65,15 @@ func enterFolder(dir string, wait time.Duration) (*folder, error) {
 func (f *folder) leave() error { return f.lock.Close() }
 
 func (f *folder) removeLeftovers() error {
-	// A file may be made for the making of another.
-	return errors.Join(removeIfThere(f.file()+newSuffix), removeIfThere(f.file()+newSuffix+newSuffix))
+	// A file may be made for the making of another: that of a backup in an
+	// earlier format for its upgrade, and that one by a transaction.
+	name := f.file()
+	var errs []error
+	for range 3 {
+		name += newSuffix
+		errs = append(errs, removeIfThere(name))
+	}
+	return errors.Join(errs...)
 }
 
 // setAside renames the store's file to one that says when and why.
@@ -78,9 +85,17 @@ func (f *folder) setAside(infix, reason string, now time.Time) (string, error) {
 	return path, syncFolder(f.dir)
 }
 
-// aside returns a name for the store's file that says when and why.
+// aside returns a name for the store's file that says when and why. No file has
+// it: a clock that goes back must not cost one that is kept.
 func (f *folder) aside(infix, reason string, now time.Time) string {
-	return f.file() + infix + now.UTC().Format("20060102T150405.000000Z") + "-" + reason
+	base := f.file() + infix + now.UTC().Format("20060102T150405.000000Z") + "-" + reason
+	name := base
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(name); err != nil {
+			return name
+		}
+		name = fmt.Sprintf("%s-%d", base, n)
+	}
 }
 
 // quarantined returns the names of files that failed, oldest first.

@@ -32,7 +32,8 @@ func (f *folder) upgrade(format uint64, o Options) error {
 	return nil
 }
 
-// upgradeFile takes a file of format 1 over: whole or not at all.
+// upgradeFile takes a file of format 1 over: whole or not at all. That format
+// has no checksums: what is wrong with an object is found once it was copied.
 func upgradeFile(path string, o Options) error {
 	if err := walkOnly(path); err != nil {
 		return err
@@ -42,10 +43,17 @@ func upgradeFile(path string, o Options) error {
 	if err != nil {
 		return err
 	}
+	temp := path + newSuffix
 	err = old.View(func(from *bbolt.Tx) error {
-		return createBolt(path, func(to *bbolt.Tx) error { return upgradeTransaction(from, to, o) })
+		return createBolt(temp, func(to *bbolt.Tx) error { return upgradeTransaction(from, to, o) })
 	})
-	return errors.Join(err, old.Close())
+	if err := errors.Join(err, old.Close()); err != nil {
+		return errors.Join(err, removeIfThere(temp))
+	}
+	if _, err := readStore(temp); err != nil {
+		return errors.Join(err, removeIfThere(temp))
+	}
+	return moveInto(temp, path)
 }
 
 // walkOnly sees that bbolt can be trusted with a file.
