@@ -128,6 +128,32 @@ func (db *DB) rewrite() error {
 	return errors.Join(former.Close(), syncFolder(db.folder.dir))
 }
 
+// writeAgain writes the file's pages once more, as they are, and syncs. A process
+// that died before its sync, or after one that failed, leaves pages that can be
+// read and may be in memory alone; of a sync that failed, the next one is silent.
+func (db *DB) writeAgain() (err error) {
+	f, err := openPrivate(db.folder.file(), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	var size int64
+	if err := db.readFile(func(tx *bbolt.Tx) error { size = tx.Size(); return nil }); err != nil {
+		return err
+	}
+	b := make([]byte, min(size, 1<<20))
+	for at := int64(0); at < size; at += int64(len(b)) {
+		b = b[:min(int64(len(b)), size-at)]
+		if _, err := f.ReadAt(b, at); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(b, at); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
 // openWhole opens a file once it is known to be whole.
 func openWhole(path string, wait time.Duration) (*bbolt.DB, os.FileInfo, error) {
 	if _, err := readStore(path); err != nil {

@@ -143,6 +143,12 @@ func writeMeta(tx *bbolt.Tx, at Position, floor uint64) error {
 // openMarks opens the watermark, makes it where it may be missing, and begins it
 // anew where an older part of it is damaged.
 func (db *DB) openMarks(img *image, marks *watermark.Contents, caughtUp bool) (err error) {
+	if !caughtUp {
+		// Nobody acknowledged the newest revision yet.
+		if err := db.writeAgain(); err != nil {
+			return fmt.Errorf("making revision %d durable: %w", img.view.position.Revision, err)
+		}
+	}
 	if marks == nil || marks.Damage != nil {
 		db.marks, err = watermark.Create(db.folder.watermark(), baseMark(img.view, marks))
 		return err
