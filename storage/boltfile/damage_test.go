@@ -87,6 +87,7 @@ func TestDamageIsNamed(t *testing.T) {
 		{"overflow beyond all", func(m image) image { u32(m.page(leaf)[12:], 1<<31); return m }, leaf, boltfile.BadPage, "2147483648 pages more"},
 		{"overflow of somebody else's", func(m image) image { u32(m.page(spread)[12:], 9); return m }, 0, boltfile.BadPage, ""},
 		{"overflow too short", func(m image) image { u32(m.page(spread)[12:], 0); return m }, spread, boltfile.BadPage, "before its key"},
+		{"overflow too long", func(m image) image { u32(m.element(spread, m.count(spread)-1)[12:], 0); return m }, spread, boltfile.BadPage, " bytes, and takes "},
 		{"place of a key", func(m image) image { m.element(leaf, 2)[4] ^= 1; return m }, leaf, boltfile.BadPage, "key 2 at byte"},
 		{"empty key", func(m image) image { u32(m.element(leaf, 1)[8:], 0); return m }, leaf, boltfile.BadPage, "empty key 1"},
 		{"endless key", func(m image) image { u32(m.element(leaf, 1)[8:], 1<<32-1); return m }, leaf, boltfile.BadPage, "before its key 1"},

@@ -6,9 +6,6 @@ const (
 	// spanMax is the largest page, overflow and all: the longest slice that
 	// bbolt can make of its map.
 	spanMax = 1<<31 - 1
-
-	// countMax is the most elements that bbolt writes into a page.
-	countMax = 1<<16 - 2
 )
 
 // page is a page as it was read, or the one within a small bucket's value.
@@ -26,9 +23,6 @@ func header(buf []byte) (id uint64, kind, count uint16, overflow uint32) {
 
 // bodies is where the keys and values begin, behind the elements.
 func (p *page) bodies() (uint64, error) {
-	if p.count > countMax {
-		return 0, damaged(p.id, "says it has %d elements", p.count)
-	}
 	at := uint64(headerSize + p.count*elementSize)
 	if at > uint64(len(p.data)) {
 		return 0, damaged(p.id, "says it has %d elements, and has room for %d", p.count, (len(p.data)-headerSize)/elementSize)
