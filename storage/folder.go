@@ -169,15 +169,19 @@ func storeAlone(dir string) (bool, error) {
 // openPrivate opens a regular file, not through a link, and takes the rights
 // of other users from it: the mode given at creation is no help to an older file.
 func openPrivate(path string, flag int, mode os.FileMode) (*os.File, error) {
+	const notRegular = "%s is not a regular file: put it aside, and the store's own file in its place"
 	f, err := os.OpenFile(path, flag|noFollow, mode)
 	if err != nil {
+		if there, gone := os.Lstat(path); gone == nil && !there.Mode().IsRegular() {
+			return nil, fmt.Errorf(notRegular+" (%w)", path, err)
+		}
 		return nil, err
 	}
 	info, err := f.Stat()
 	switch {
 	case err != nil:
 	case !info.Mode().IsRegular():
-		err = fmt.Errorf("%s is not a regular file", path)
+		err = fmt.Errorf(notRegular, path)
 	case hasModes && info.Mode().Perm()&others != 0:
 		err = f.Chmod(fileMode)
 	}
