@@ -34,6 +34,7 @@ type scenario struct {
 	learns  bool         // what a plain Open makes of it is learnt by the steps
 	again   bool         // to take over a second time, after trouble, makes one more revision
 	traps   bool         // steps make trouble themselves
+	kills   bool         // that trouble stands for a kill: what a sync was to write is still to be written
 }
 
 // step is done again after an error, until it succeeds.
@@ -115,6 +116,14 @@ func applies(name, document string, size int) step {
 func opens(w *world) error  { return w.open() }
 func closes(w *world) error { return w.close() }
 func mends(w *world) error  { return w.mend() }
+
+// dies lets go of a store as a process does that ends, whatever is still to be done.
+func dies(w *world) error {
+	if w.db == nil {
+		return nil
+	}
+	return w.close()
+}
 
 func prepares(steps ...step) func(*world) error {
 	return func(w *world) error {
@@ -360,6 +369,12 @@ func scenarios() []*scenario {
 		{name: "opened after a crash between file and watermark", prepare: ahead, steps: []step{opens, tenant("org:o_2"), closes}},
 		{name: "mending a sync that failed", prepare: small, traps: true,
 			steps: []step{opens, trapping("fdatasync", storage.FileName, 2), mends, tenant("org:o_2"), closes}},
+		{name: "opened again after a sync that failed", prepare: small, traps: true,
+			steps: []step{opens, trapping("fdatasync", storage.FileName, 2), dies, opens, tenant("org:o_2"), closes}},
+		{name: "opened again after a kill before a sync", prepare: small, traps: true, kills: true,
+			steps: []step{opens, trapping("fdatasync", storage.FileName, 2), dies, opens, tenant("org:o_2"), closes}},
+		{name: "opened again after a mark that failed", prepare: small, traps: true,
+			steps: []step{opens, trapping("fdatasync", watermark.Name, 2), dies, opens, tenant("org:o_2"), closes}},
 		{name: "mending a mark that failed", prepare: small, traps: true,
 			steps: []step{opens, trapping("fdatasync", watermark.Name, 2), mends, tenant("org:o_2"), closes}},
 		{name: "a backup", prepare: small, steps: []step{opens, tenant("org:o_2"), backsUp, tenant("org:o_3"), closes}},
