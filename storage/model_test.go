@@ -3,10 +3,8 @@ package storage_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -30,23 +28,10 @@ type machine struct {
 }
 
 func TestStoreAgainstMaps(t *testing.T) {
-	folder, n := t.TempDir(), 0
+	next := folders(t.TempDir())
 	rapid.Check(t, func(t *rapid.T) {
-		n++
-		m := &machine{
-			dir: filepath.Join(folder, fmt.Sprint(n)), now: start,
-			model: contents{
-				keys: map[string]*key.Record{}, tenants: map[string]*directory.Tenant{},
-				principals: map[string]*directory.Principal{}, documents: map[string][]byte{},
-			},
-			digests: map[key.Digest]string{}, tokens: map[string]key.Token{},
-		}
-		m.open(t)
-		m.model.position = m.db.Position()
-		defer func() {
-			_ = m.db.Close()
-			_ = os.RemoveAll(m.dir)
-		}()
+		m := newMachine(t, next())
+		defer m.end()
 		t.Repeat(rapid.StateMachineActions(m))
 		if err := m.db.Check(); err != nil {
 			t.Fatalf("check: %v", err)
@@ -54,10 +39,33 @@ func TestStoreAgainstMaps(t *testing.T) {
 	})
 }
 
+// newMachine makes a store and an empty model.
+func newMachine(t *rapid.T, dir string) *machine {
+	m := &machine{
+		dir: dir, now: start,
+		model: contents{
+			keys: map[string]*key.Record{}, tenants: map[string]*directory.Tenant{},
+			principals: map[string]*directory.Principal{}, documents: map[string][]byte{},
+		},
+		digests: map[key.Digest]string{}, tokens: map[string]key.Token{},
+	}
+	m.open(t)
+	m.model.position = m.db.Position()
+	return m
+}
+
+// end closes the store and removes it.
+func (m *machine) end() {
+	_ = m.db.Close()
+	_ = os.RemoveAll(m.dir)
+}
+
 var errCompile = errors.New("a bad policy")
 
-func (m *machine) open(t *rapid.T) {
-	db, err := storage.Open(m.dir, storage.Options{
+func (m *machine) open(t *rapid.T) { m.db = mustOpen(t, m.dir, m.options()) }
+
+func (m *machine) options() storage.Options {
+	return storage.Options{
 		Now: func() time.Time { m.now = m.now.Add(time.Second); return m.now },
 		Compile: func(documents map[string][]byte) (any, error) {
 			for _, d := range documents {
@@ -67,11 +75,7 @@ func (m *machine) open(t *rapid.T) {
 			}
 			return slices.Sorted(maps.Keys(documents)), nil
 		},
-	})
-	if err != nil {
-		t.Fatalf("open: %v", err)
 	}
-	m.db = db
 }
 
 // do commits a change that must be accepted, and does it to the maps.
@@ -150,7 +154,7 @@ func (m *machine) Transition(t *rapid.T) {
 	}
 	var next *key.Record
 	var err error
-	switch rapid.IntRange(0, 4).Draw(t, "transition") {
+	switch rapid.IntRange(0, 6).Draw(t, "transition") {
 	case 0:
 		next = r.Revoke(m.now)
 	case 1:
@@ -163,6 +167,12 @@ func (m *machine) Transition(t *rapid.T) {
 	case 4:
 		name := rapid.StringMatching(`[a-z]{0,3}`).Draw(t, "name")
 		next, err = r.Update(key.Update{Name: &name})
+	case 5:
+		expires := m.now.Add(time.Duration(rapid.IntRange(-10, 100).Draw(t, "expires")) * time.Second)
+		next, err = r.Update(key.Update{Expires: &expires})
+	case 6:
+		scopes := rapid.SampledFrom([][]string{nil, {"content:read"}, {"content:read", "content:write"}}).Draw(t, "scopes")
+		next, err = r.Update(key.Update{Scopes: &scopes})
 	}
 	if err == nil {
 		m.do(t, storage.Change{Keys: []*key.Record{next}})
@@ -199,8 +209,11 @@ func (m *machine) Directory(t *rapid.T) {
 	tenant, principal := m.model.tenants[name], m.model.principals[name]
 	switch {
 	case rapid.Bool().Draw(t, "put"):
-		o := directory.Tenant{ID: name, Suspended: rapid.Bool().Draw(t, "suspended")}
-		p := directory.Principal{ID: name, Memberships: map[string]string{"org:a": rapid.StringMatching(`[a-z]{1,3}`).Draw(t, "role")}}
+		o := directory.Tenant{ID: name, Suspended: rapid.Bool().Draw(t, "suspended"), Plan: rapid.SampledFrom([]string{"", "pro"}).Draw(t, "plan")}
+		p := directory.Principal{
+			ID: name, Suspended: rapid.Bool().Draw(t, "off"),
+			Memberships: map[string]string{"org:a": rapid.StringMatching(`[a-c]`).Draw(t, "role")},
+		}
 		if tenant != nil {
 			o.Revision = tenant.Revision
 		}
