@@ -136,9 +136,9 @@ func (db *DB) record(w *write) error {
 	if err := db.inPlace(); err != nil {
 		return err
 	}
-	// As long as the mark can become.
+	// As long as it will be.
 	w.entry.Digest = make([]byte, len(Digest{}))
-	if err := db.marks.Reserve(markOf(w.entry, func(*logv1.Put) bool { return true })); err != nil {
+	if err := db.marks.Reserve(db.markOf(w)); err != nil {
 		return fmt.Errorf("%w: the watermark: %w", ErrDisk, err)
 	}
 	if err := contain(func() error { return db.writeFile(w) }); err != nil {
@@ -153,14 +153,18 @@ func (db *DB) writeFile(w *write) error {
 	if err != nil {
 		return err
 	}
-	replaced := map[object]bool{}
-	w.log, err = writeEntry(tx, w, db.state.position.Digest, db.log.limit(&db.options), replaced)
+	w.log, err = writeEntry(tx, w, db.state.position.Digest, db.log.limit(&db.options))
 	if err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	w.mark = markOf(w.entry, func(p *logv1.Put) bool { return replaced[object{p.GetKind(), p.GetName()}] })
+	w.mark = db.markOf(w)
 	w.size = tx.Size()
 	return tx.Commit()
+}
+
+// markOf is what the watermark remembers of a write.
+func (db *DB) markOf(w *write) *logv1.Mark {
+	return markOf(w.entry, func(id string) bool { return db.state.keys[id] != nil })
 }
 
 // confirm writes the mark of a write that is in the file.

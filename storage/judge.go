@@ -78,10 +78,10 @@ func baseMark(v *View, marks *watermark.Contents) *logv1.Mark {
 	return m
 }
 
-// markOf is what the watermark remembers of an entry. Of objects that the entry
-// made nothing can come back to life, but a tenant or a principal may have been
+// markOf is what the watermark remembers of an entry. Of a key that the entry
+// made nothing can come back to life; a tenant or a principal may have been
 // removed before.
-func markOf(e *logv1.Entry, replaced func(*logv1.Put) bool) *logv1.Mark {
+func markOf(e *logv1.Entry, existed func(id string) bool) *logv1.Mark {
 	m := &logv1.Mark{
 		Position: &logv1.Position{Epoch: e.GetEpoch(), Revision: e.GetRevision(), Digest: e.GetDigest()},
 		At:       e.GetAt(), Action: e.GetAction(),
@@ -90,7 +90,7 @@ func markOf(e *logv1.Entry, replaced func(*logv1.Put) bool) *logv1.Mark {
 		switch p.GetKind() {
 		case logv1.Kind_KIND_POLICY:
 		case logv1.Kind_KIND_KEY:
-			if replaced(p) {
+			if existed(p.GetName()) {
 				m.Puts = append(m.Puts, p)
 			}
 		default:

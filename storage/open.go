@@ -8,7 +8,6 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
 	"github.com/latchkey/latchkey/storage/watermark"
 )
 
@@ -157,7 +156,7 @@ func (db *DB) openMarks(img *image, marks *watermark.Contents, caughtUp bool) (e
 		return err
 	}
 	// The crash came between the file and the watermark.
-	m := markOf(img.newest, func(*logv1.Put) bool { return true })
+	m := markOf(img.newest, func(string) bool { return true })
 	if err := db.marks.Reserve(m); err != nil {
 		return err
 	}

@@ -28,9 +28,8 @@ func (e logExtent) limit(o *Options) logLimit { return logLimit{e, o.LogEntries,
 const trimAtOnce = 64
 
 // writeEntry writes the objects of a write, what hangs on them, the log entry
-// with the digest that follows from the one before, and the position. It marks
-// which objects were there before.
-func writeEntry(tx *bbolt.Tx, w *write, digest Digest, limit logLimit, replaced map[object]bool) (logExtent, error) {
+// with the digest that follows from the one before, and the position.
+func writeEntry(tx *bbolt.Tx, w *write, digest Digest, limit logLimit) (logExtent, error) {
 	for _, p := range w.entry.GetPuts() {
 		o := object{p.GetKind(), p.GetName()}
 		bucket, name := bucketOf(o.kind), []byte(o.name)
@@ -39,7 +38,6 @@ func writeEntry(tx *bbolt.Tx, w *write, digest Digest, limit logLimit, replaced 
 			return logExtent{}, &DamageError{Reason: "checksum", Problems: []error{err}}
 		}
 		if old != nil {
-			replaced[o] = true
 			digest.subtract(digestOf(o, old))
 		}
 		if p.GetRemoved() {
