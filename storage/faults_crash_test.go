@@ -86,7 +86,7 @@ func (s *scenario) record(t *testing.T, w *world) []instant {
 func TestCrashAtEveryCall(t *testing.T) {
 	inFaultyChild(t, func() {
 		stride, cuts := 4, 3
-		if thorough {
+		if thorough() {
 			stride, cuts = 1, 24
 		}
 		random := rand.New(rand.NewPCG(4, 4))

@@ -35,7 +35,7 @@ func TestKilledAtACall(t *testing.T) {
 		return
 	}
 	stride := 23
-	if thorough {
+	if thorough() {
 		stride = 1
 	}
 	kills := 0

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,11 +21,11 @@ import (
 	"github.com/latchkey/latchkey/storage"
 )
 
-// thorough is whether every call is tried, and not some of them.
-var thorough = os.Getenv("LATCHKEY_FAULTS") == "all"
+// thorough reports whether every call is tried, and not some of them.
+func thorough() bool { return os.Getenv("LATCHKEY_FAULTS") == "all" }
 
 // inFaultyChild runs work in a process of its own, and shows what it printed.
-func inFaultyChild(t *testing.T, work func()) {
+func inFaultyChild(t *testing.T, work func(), prepare ...func(*exec.Cmd)) {
 	t.Helper()
 	if faults.InChild() {
 		defer func() { faults.GiveUp(faults.Inject("", nil)) }() // before the folders of the test are removed
@@ -32,13 +33,16 @@ func inFaultyChild(t *testing.T, work func()) {
 		return
 	}
 	patience := 2 * time.Minute
-	if thorough {
+	if thorough() {
 		patience = 30 * time.Minute
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := faults.Child(ctx, t.Name())
 	cmd.Args = append(cmd.Args, "-test.v")
+	for _, p := range prepare {
+		p(cmd)
+	}
 	out, err := faults.Run(cmd)
 	if errors.Is(err, faults.ErrRefused) {
 		t.Skip(err)
@@ -180,7 +184,7 @@ var kinds = []kind{
 func TestEveryCallFails(t *testing.T) {
 	inFaultyChild(t, func() {
 		stride := 2
-		if thorough {
+		if thorough() {
 			stride = 1
 		}
 		total := 0
@@ -192,7 +196,7 @@ func TestEveryCallFails(t *testing.T) {
 			from.after = reference.after
 			files := openFiles(t)
 			for j, k := range kinds {
-				if !k.always && !thorough {
+				if !k.always && !thorough() {
 					continue
 				}
 				tally, runs, n := map[string]int{}, 0, 1+(i+j)%stride
