@@ -22,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/latchkey/latchkey/internal/envoytest"
 )
@@ -65,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"signal":     cmdSignal,
 			"mode":       cmdMode,
 			"check":      cmdCheck,
+			"health":     cmdHealth,
 			"nowhere":    cmdNowhere,
 			"spoil":      cmdSpoil,
 		},
@@ -236,6 +238,28 @@ func cmdCheck(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("answered %d, want %s", got, args[0])
+	}
+}
+
+// health STATUS SOCKET SERVICE: by gRPC health the service comes to have this
+// status: SERVING or NOT_SERVING.
+func cmdHealth(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: health STATUS SOCKET SERVICE")
+	}
+	conn, err := grpc.NewClient("unix://"+ts.MkAbs(args[1]), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	ts.Check(err)
+	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	watch, err := grpc_health_v1.NewHealthClient(conn).Watch(ctx, &grpc_health_v1.HealthCheckRequest{Service: args[2]})
+	ts.Check(err)
+	for last := ""; last != args[0]; {
+		now, err := watch.Recv()
+		if err != nil {
+			ts.Fatalf("%s is %s and doesn't become %s: %v", args[2], last, args[0], err)
+		}
+		last = now.GetStatus().String()
 	}
 }
 

@@ -40,7 +40,7 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Extra: extra})
 	path, handler := adminv1connect.NewServerServiceHandler(statusService{p: p}, p.admin.HandlerOptions()...)
 	extra[path] = handler
-	p.store = newStoreHealth(db, p.health, log)
+	p.store = newStoreHealth(db, p.health.SetStorage, log)
 	p.copies = newStoreCopies(p.store, db, p.dataFolder(), log)
 	if err := p.copies.clear(); err != nil {
 		return fmt.Errorf("removing what a copy of the store left: %w", err)

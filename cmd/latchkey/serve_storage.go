@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/admin"
-	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/storage"
 )
 
@@ -55,16 +54,16 @@ type mender interface {
 
 // storeHealth looks after the store, and tells whether it takes writes.
 type storeHealth struct {
-	db     mender
-	health *serve.Health
-	log    *slog.Logger
+	db   mender
+	tell func(writable bool) // the health
+	log  *slog.Logger
 
 	mu    sync.Mutex
 	stuck error // a writer holds the store for longer than any write takes
 }
 
-func newStoreHealth(db mender, h *serve.Health, log *slog.Logger) *storeHealth {
-	return &storeHealth{db: db, health: h, log: log}
+func newStoreHealth(db mender, tell func(writable bool), log *slog.Logger) *storeHealth {
+	return &storeHealth{db: db, tell: tell, log: log}
 }
 
 // problem returns why the store takes no writes, and nil while it does.
@@ -81,7 +80,7 @@ func (s *storeHealth) problem() error {
 // may go again, and a file that was moved away is noticed before the next write
 // fails.
 func (s *storeHealth) watch(ctx context.Context) error {
-	s.health.SetStorage(true)
+	s.tell(true)
 	every := mendHealthy
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -95,7 +94,7 @@ func (s *storeHealth) watch(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		s.health.SetStorage(err == nil)
+		s.tell(err == nil)
 		next := mendHealthy
 		if err != nil {
 			next = mendTroubled

@@ -19,7 +19,6 @@ import (
 
 	"github.com/latchkey/latchkey/admin"
 	"github.com/latchkey/latchkey/authz"
-	"github.com/latchkey/latchkey/internal/serve"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
 	"github.com/latchkey/latchkey/storage/storagetest"
@@ -232,7 +231,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	p.admin = admin.New(admin.Options{Ledger: db, Log: log})
 	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
 	p.files = newPolicyFiles(nil, p.admin, db, log)
-	p.store = newStoreHealth(db, serve.NewHealth(), log)
+	p.store = newStoreHealth(db, func(bool) {}, log)
 	families, err := p.registry().Gather()
 	if err != nil {
 		t.Fatal(err)
