@@ -129,9 +129,10 @@ func (h *history) record(t failer) {
 // newest returns the newest moment.
 func (h *history) newest() moment { return h.moments[len(h.moments)-1] }
 
-// takenAway returns what a store becomes when what it had lost since is taken
-// from it again, at a revision, and the objects that had lost something.
-func takenAway(old, now contents, revision uint64) (want contents, lost []string) {
+// takeAway returns what a store becomes when what it had lost since is taken
+// from it again, and the objects that had lost something.
+func takeAway(old, now contents) (want contents, lost []string) {
+	revision := old.position.Revision + 1
 	want = contents{keys: map[string]*key.Record{}, tenants: map[string]*directory.Tenant{}, principals: map[string]*directory.Principal{}, documents: old.documents}
 	for id, r := range old.keys {
 		next, words := r.Withdraw(now.keys[id])
@@ -173,7 +174,7 @@ func takenAway(old, now contents, revision uint64) (want contents, lost []string
 func checkWithdrawn(t failer, db *storage.DB, old, now contents) {
 	t.Helper()
 	got := dump(db)
-	want, _ := takenAway(old, now, old.position.Revision+1)
+	want, _ := takeAway(old, now)
 	want.position = got.position
 	if diff := want.diff(got); diff != "" {
 		t.Fatalf("%s aren't as they should be", diff)
@@ -181,7 +182,7 @@ func checkWithdrawn(t failer, db *storage.DB, old, now contents) {
 	if got.position.Revision != old.position.Revision+1 || got.position.Epoch <= now.position.Epoch || got.position.Epoch <= old.position.Epoch {
 		t.Fatalf("it is at %v, after %v and %v", got.position, old.position, now.position)
 	}
-	// what takenAway returns follows from key.Withdraw. This is what it is for.
+	// what takeAway returns follows from key.Withdraw. This is what it is for.
 	for id, r := range now.keys {
 		k := got.keys[id]
 		if old.keys[id] == nil {
@@ -205,7 +206,7 @@ func checkWithdrawn(t failer, db *storage.DB, old, now contents) {
 
 func allows(s key.Status) bool { return s == key.Active || s == key.Retiring }
 
-// named returns objects as takenAway tells them.
+// named returns objects as takeAway tells them.
 func named(list []storage.Withdrawn) (names []string) {
 	for _, w := range list {
 		names = append(names, w.Kind+" "+w.Name)

@@ -110,6 +110,8 @@ func (r *restorer) restoreFrom(temp string) (*Restored, error) {
 	out := &Restored{Backup: img.view.position, Known: img.view.position}
 	if last := lastMark(r.marks); last != nil {
 		out.Known = positionFromProto(last)
+	} else if r.former != nil {
+		out.Known = r.former.view.position
 	}
 	w, err := r.withdraw(temp, db, out)
 	if err != nil {

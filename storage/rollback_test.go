@@ -26,7 +26,7 @@ func TestRollback(t *testing.T) {
 		back := now.files.with(storage.FileName, old.files[storage.FileName])
 		back.into(t, h.dir)
 
-		_, lost := takenAway(old.contents, now.contents, 0)
+		_, lost := takeAway(old.contents, now.contents)
 		for range 2 { // refused, it stays as it is
 			_, err := storage.Open(h.dir, h.options())
 			checkRollbackError(t, err, lost)
