@@ -43,22 +43,29 @@ func copyTransaction(ctx context.Context, tx *bbolt.Tx, path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.WriteTo(limited{ctx, f})
+	w := &limited{ctx: ctx, to: f}
+	if _, err = tx.WriteTo(w); w.err != nil {
+		err = w.err // of which bbolt passes on the text alone
+	}
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
 }
 
-// limited is a writer that ends with a context.
+// limited is a writer that ends with a context, and keeps the first error.
 type limited struct {
 	ctx context.Context
-	io.Writer
+	to  io.Writer
+	err error
 }
 
-func (w limited) Write(b []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
+func (w *limited) Write(b []byte) (n int, err error) {
+	if err = w.ctx.Err(); err == nil {
+		n, err = w.to.Write(b)
 	}
-	return w.Writer.Write(b)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
