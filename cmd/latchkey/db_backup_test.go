@@ -67,6 +67,8 @@ func TestABackupIsWholeOrNotThere(t *testing.T) {
 	spoilt[strings.Index(string(whole), "team:t_1")] ^= 1
 	other := at
 	other.Revision++
+	changed := at
+	changed.Digest[0] ^= 1
 	type parts = []*adminv1.BackupStoreResponse
 	for name, tc := range map[string]struct {
 		parts parts
@@ -82,6 +84,7 @@ func TestABackupIsWholeOrNotThere(t *testing.T) {
 		"a spoilt store":    {parts: parts{chunkOf(spoilt), endOf(spoilt, at)}, want: "isn't whole"},
 		"no store":          {parts: parts{chunkOf(half), endOf(half, at)}, want: "isn't whole"},
 		"another revision":  {parts: parts{chunkOf(whole), endOf(whole, other)}, want: "the process copied revision 2"},
+		"other objects":     {parts: parts{chunkOf(whole), endOf(whole, changed)}, want: "the process copied revision 1"},
 		"an error after it": {
 			parts: parts{chunkOf(whole), endOf(whole, at)},
 			err:   connect.NewError(connect.CodeUnavailable, os.ErrDeadlineExceeded), want: os.ErrDeadlineExceeded.Error(),

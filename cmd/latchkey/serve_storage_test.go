@@ -76,9 +76,9 @@ func (b *shared) String() string {
 	return b.text.String()
 }
 
-// pass lets time go by, and what is due then be done.
+// pass lets time of a bubble go by, and what is due then be done.
 func pass(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
 
