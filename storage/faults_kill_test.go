@@ -114,7 +114,7 @@ func diesAtACall(t *testing.T) {
 	s := scenarios()[i]
 	_, from := s.template(t, os.Getenv(killFolder)+".prepared") // the parent removes it
 	w := newWorld(os.Getenv(killFolder), t.Errorf)
-	w.options, w.limit, w.again = s.options, s.limit, s.again
+	w.options, w.limit, w.again, w.midway = s.options, s.limit, s.again, s.midway
 	w.now, w.model, w.first = from.now, from.model, from.first
 	w.expected = func(outcome) { fmt.Println("expected") }
 	faults.GiveUp(faults.Inject(w.base, func(c faults.Call) faults.Fault {

@@ -29,6 +29,7 @@ type scenario struct {
 	limit   int64
 	prepare func(*world) error // on a good disk
 	first   []error            // why a plain Open refuses what was prepared; none: it opens
+	midway  []error            // why it may refuse besides, while the folder is taken over
 	steps   []step
 	check   func(*world) // of the store at the end
 	learns  bool         // what a plain Open makes of it is learnt by the steps
@@ -333,6 +334,25 @@ func backsUp(w *world) error {
 	return nil
 }
 
+// tripping does a step during which one call fails; it is left at that.
+func tripping(call, file string, nth int, s step) step {
+	return func(w *world) error {
+		if w.written["tripped"] {
+			return nil
+		}
+		w.trap.set(call, file, nth)
+		err := s(w)
+		if w.trap.set("", "", 0) { // it wasn't reached
+			return errors.Join(err, dies(w))
+		}
+		if err == nil {
+			w.complain("the %s of %s fails, and nobody says so", call, file)
+		}
+		w.written["tripped"] = true
+		return nil
+	}
+}
+
 var halfWay = func(contents) storage.Change {
 	return storage.Change{Policies: map[string][]byte{"half": []byte("way")}}
 }
@@ -360,6 +380,12 @@ func ahead(w *world) error {
 
 func scenarios() []*scenario {
 	keep := storage.Options{LogEntries: 5}
+	missing := func(w *world) error { return os.Remove(w.file()) }
+	empty := func(w *world) error {
+		w.model = newWorld("", nil).model
+		return os.RemoveAll(w.data())
+	}
+	restore, accept, upgrade := takesOver(restores, looks), takesOver(accepts, dumped), takesOver(openOld, dumped)
 	return []*scenario{
 		{name: "a new store", prepare: prepares(), steps: []step{opens, tenant("org:o_1"), closes}},
 		{name: "writes of every kind", options: keep, prepare: small, steps: everyKind, check: tokensKept},
@@ -378,14 +404,28 @@ func scenarios() []*scenario {
 		{name: "mending a mark that failed", prepare: small, traps: true,
 			steps: []step{opens, trapping("fdatasync", watermark.Name, 2), mends, tenant("org:o_2"), closes}},
 		{name: "a backup", prepare: small, steps: []step{opens, tenant("org:o_2"), backsUp, tenant("org:o_3"), closes}},
-		{name: "a restore", prepare: backedUp, steps: []step{takesOver(restores, looks)}, check: withdrawn},
+		{name: "a restore", prepare: backedUp, steps: []step{restore}, check: withdrawn},
 		{name: "a restore of a damaged store", prepare: prepares(backedUp, damages), first: []error{storage.ErrDamaged, storage.ErrMissing},
-			steps: []step{takesOver(restores, looks)}, check: withdrawn},
+			steps: []step{restore}, check: withdrawn},
 		{name: "an accepted rollback", prepare: older, first: []error{storage.ErrRollback},
-			steps: []step{takesOver(accepts, dumped), tenant("org:o_2"), closes}, check: withdrawn},
+			steps: []step{accept, tenant("org:o_2"), closes}, check: withdrawn},
 		{name: "an accepted loss of the watermark", prepare: prepares(small, func(w *world) error { return os.Remove(filepath.Join(w.data(), watermark.Name)) }),
-			first: []error{storage.ErrUnproven}, again: true, steps: []step{takesOver(accepts, dumped), tenant("org:o_2"), closes}},
-		{name: "a store of format 1", prepare: format1, learns: true, steps: []step{takesOver(openOld, dumped), tenant("org:new"), closes}},
+			first: []error{storage.ErrUnproven}, again: true, steps: []step{accept, tenant("org:o_2"), closes}},
+		{name: "a store of format 1", prepare: format1, learns: true, steps: []step{upgrade, tenant("org:new"), closes}},
+		{name: "a restore of a missing store", prepare: prepares(backedUp, missing), first: []error{storage.ErrMissing}, steps: []step{restore}, check: withdrawn},
+		{name: "a restore to an empty folder", prepare: prepares(backedUp, empty), midway: []error{storage.ErrUnproven}, steps: []step{restore}},
+		{name: "a new store whose name isn't synced", prepare: prepares(), traps: true,
+			steps: []step{tripping("fsync", "data", 2, opens), opens, tenant("org:o_1"), closes}},
+		{name: "a restore that isn't synced", prepare: backedUp, traps: true,
+			steps: []step{tripping("fsync", "data", 2, restore), restore}, check: withdrawn},
+		{name: "a restore whose mark isn't synced", prepare: backedUp, traps: true,
+			steps: []step{tripping("fdatasync", watermark.Name, 2, restore), restore}, check: withdrawn},
+		{name: "an accepted rollback that isn't synced", prepare: older, first: []error{storage.ErrRollback}, traps: true,
+			steps: []step{tripping("fdatasync", storage.FileName, 2, accept), accept, tenant("org:o_2"), closes}, check: withdrawn},
+		{name: "an accepted rollback, killed before it is synced", prepare: older, first: []error{storage.ErrRollback}, traps: true, kills: true,
+			steps: []step{tripping("fdatasync", storage.FileName, 2, accept), accept, tenant("org:o_2"), closes}, check: withdrawn},
+		{name: "a store of format 1 whose name isn't synced", prepare: format1, learns: true, traps: true,
+			steps: []step{tripping("fsync", "data", 2, upgrade), upgrade, tenant("org:new"), closes}},
 		{name: "a damaged store", prepare: prepares(small, damages), first: []error{storage.ErrDamaged, storage.ErrMissing}, steps: []step{quarantines}},
 	}
 }

@@ -84,7 +84,7 @@ func (s *scenario) begin(t *testing.T, f *frozen, from *world, dir string) *worl
 		t.Fatal(err)
 	}
 	w := newWorld(dir, t.Errorf)
-	w.options, w.limit, w.again = s.options, s.limit, s.again
+	w.options, w.limit, w.again, w.midway = s.options, s.limit, s.again, s.midway
 	w.now, w.model, w.first, w.after = from.now, from.model, from.first, from.after
 	return w
 }

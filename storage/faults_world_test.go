@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -69,6 +70,7 @@ type world struct {
 	after    *contents   // what a step that takes the folder over makes of it; nil: to be learnt
 	again    bool        // whether taking over twice makes two revisions
 	first    outcome     // of opening what was prepared
+	midway   []error     // why a plain Open may refuse while a step takes the folder over
 	pending  *contents   // what it becomes if the write that failed half-way is there
 	writing  string      // the name of that write
 	written  map[string]bool
@@ -292,9 +294,9 @@ func (w *world) close() error {
 
 // takeOver does what makes another store of what is in the folder: all of it or nothing.
 func (w *world) takeOver(act func() error, found func() (contents, error)) error {
-	during := w.first
+	during := outcome{w.first.states, slices.Concat(w.first.refused, w.midway)}
 	if w.after != nil {
-		during = outcome{append([]contents{*w.after}, w.first.states...), w.first.refused}
+		during.states = append([]contents{*w.after}, during.states...)
 	}
 	w.expected(during)
 	if err := act(); err != nil {
