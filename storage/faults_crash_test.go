@@ -147,6 +147,11 @@ func (s *scenario) survives(t *testing.T, m instant, from *world, left *frozen, 
 		}
 		return
 	}
+	for _, name := range m.may.kept {
+		if report, err := storage.Verify(filepath.Join(dir, name)); err != nil || len(report.Problems) > 0 {
+			complain("the backup %s: %+v, %v", name, report, err)
+		}
+	}
 	if err == nil {
 		answers["as it may be"]++
 		w.model = dump(db)

@@ -331,6 +331,8 @@ func backsUp(w *world) error {
 	if err != nil || len(report.Problems) > 0 || report.Position != w.model.position {
 		w.complain("the backup is %+v, %v", report, err)
 	}
+	w.kept = append(slices.Clone(w.kept), filepath.Base(path))
+	w.expect(is(w.model))
 	return nil
 }
 

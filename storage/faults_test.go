@@ -183,7 +183,7 @@ var kinds = []kind{
 // again everything can be done, without a restart.
 func TestEveryCallFails(t *testing.T) {
 	inFaultyChild(t, func() {
-		stride := 2
+		stride := 3
 		if thorough() {
 			stride = 1
 		}

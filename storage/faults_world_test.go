@@ -24,6 +24,7 @@ import (
 type outcome struct {
 	states  []contents
 	refused []error
+	kept    []string // backups that must be there, by their names in the folder
 }
 
 func is(states ...contents) outcome { return outcome{states: states} }
@@ -74,6 +75,7 @@ type world struct {
 	pending  *contents   // what it becomes if the write that failed half-way is there
 	writing  string      // the name of that write
 	written  map[string]bool
+	kept     []string      // backups that were acknowledged
 	expected func(outcome) // is told what may be in the folder from now on
 	trap     trap
 	commits  bool           // whether a failed write is followed by a write, not by Mend
@@ -89,6 +91,12 @@ func newWorld(base string, complain func(string, ...any)) *world {
 			principals: map[string]*directory.Principal{}, documents: map[string][]byte{},
 		},
 	}
+}
+
+// expect tells what may be in the folder from now on.
+func (w *world) expect(o outcome) {
+	o.kept = w.kept
+	w.expected(o)
 }
 
 func (w *world) data() string { return filepath.Join(w.base, "data") }
@@ -180,7 +188,7 @@ func (w *world) commit(name string, change func(contents) storage.Change) error 
 	c := change(w.model)
 	c.Action, c.Based = name, w.model.position
 	next := w.model.with(c)
-	w.expected(is(w.model, next))
+	w.expect(is(w.model, next))
 	at, err := w.db.Commit(context.Background(), c)
 	if err == nil && w.pending != nil {
 		w.tally["half-way, and not there"]++
@@ -202,7 +210,7 @@ func (w *world) commit(name string, change func(contents) storage.Change) error 
 	}
 	w.see(name)
 	if w.pending == nil {
-		w.expected(is(w.model))
+		w.expect(is(w.model))
 	}
 	return err
 }
@@ -253,7 +261,7 @@ func (w *world) mend() error {
 	}
 	w.see("Mend")
 	if w.pending == nil {
-		w.expected(is(w.model))
+		w.expect(is(w.model))
 	}
 	return err
 }
@@ -283,7 +291,7 @@ func (w *world) opened(db *storage.DB) {
 	if trouble := db.Trouble(); trouble != nil {
 		w.complain("Open: trouble: %v", trouble)
 	}
-	w.expected(is(w.model))
+	w.expect(is(w.model))
 }
 
 func (w *world) close() error {
@@ -294,11 +302,11 @@ func (w *world) close() error {
 
 // takeOver does what makes another store of what is in the folder: all of it or nothing.
 func (w *world) takeOver(act func() error, found func() (contents, error)) error {
-	during := outcome{w.first.states, slices.Concat(w.first.refused, w.midway)}
+	during := outcome{states: w.first.states, refused: slices.Concat(w.first.refused, w.midway)}
 	if w.after != nil {
 		during.states = append([]contents{*w.after}, during.states...)
 	}
-	w.expected(during)
+	w.expect(during)
 	if err := act(); err != nil {
 		w.tally["taking over refused"]++
 		return err
@@ -314,7 +322,7 @@ func (w *world) takeOver(act func() error, found func() (contents, error)) error
 		w.complain("taken over: %s differ", diff)
 	}
 	w.model = have
-	w.expected(is(have))
+	w.expect(is(have))
 	return nil
 }
 
