@@ -77,8 +77,11 @@ func (p *place) fetch(ctx context.Context, path string) (_ *storage.Report, err 
 		return nil, err
 	}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
+		if err == nil {
+			return
+		}
+		if gone := os.Remove(f.Name()); !errors.Is(gone, os.ErrNotExist) {
+			err = errors.Join(err, gone)
 		}
 	}()
 	end, err := p.receive(ctx, f)

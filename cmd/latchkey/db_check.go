@@ -102,7 +102,8 @@ func (p *place) checkProcess(cmd *cobra.Command) error {
 		return p.whoAsked(cmd.Context(), err)
 	}
 	found := answer.Msg.GetReport()
-	return p.found(cmd, found, "stop the process and restore a backup: latchkey db restore BACKUP --data "+filepath.Dir(found.GetPath()))
+	return p.found(cmd, found, "put right what stands above; if the file is damaged, stop the process and restore a backup: latchkey db restore BACKUP --data "+
+		filepath.Dir(found.GetPath()))
 }
 
 // whoAsked tells an interruption by the user from one on the way.

@@ -73,9 +73,9 @@ func restoreTable(t *tabwriter.Writer, m *adminv1.RestoreReport) {
 	row(t, "now", fmt.Sprintf("revision %d of epoch %d", m.GetPosition().GetRevision(), m.GetPosition().GetEpoch()))
 	row(t, "digest", m.GetPosition().GetDigest())
 	if m.GivenUp != nil {
-		row(t, "given up", fmt.Sprintf("%d revisions", m.GetGivenUp()))
+		row(t, "revisions given up", fmt.Sprint(m.GetGivenUp()))
 	} else {
-		row(t, "given up", "all revisions since; the backup is of another epoch, so that they can't be counted")
+		row(t, "revisions given up", "all since the backup, which is of another epoch: they can't be counted")
 	}
 	row(t, "former file", m.GetReplaced())
 	if m.GetIncomplete() {

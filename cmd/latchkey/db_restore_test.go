@@ -26,25 +26,25 @@ func TestRestoreTells(t *testing.T) {
 		"writes were made since": {
 			&storage.Restored{Backup: at(1, 4), Known: at(1, 9), At: at(2, 5), Replaced: "former.db", Withdrawn: withdrawn},
 			[]string{
-				"given up           5 revisions", "former file        former.db", "keys kept revoked  1", "other withdrawals  2",
-				"  key key_2        revoked at 2030-01-31T12:00:00Z\n  key key_1        disabled\n  tenant team:t_1  suspended\n",
+				"revisions given up  5\n", "former file         former.db", "keys kept revoked   1", "other withdrawals   2",
+				"  key key_2         revoked at 2030-01-31T12:00:00Z\n  key key_1         disabled\n  tenant team:t_1   suspended\n",
 			},
 			"WARNING",
 		},
 		"none were made": {
 			&storage.Restored{Backup: at(1, 4), Known: at(1, 4), At: at(2, 5)},
-			[]string{"given up           0 revisions", "former file        -", "keys kept revoked  0"},
+			[]string{"revisions given up  0\n", "former file         -", "keys kept revoked   0"},
 			"WARNING",
 		},
 		"the backup is the newest that is known": {
 			&storage.Restored{Backup: at(1, 9), Known: at(1, 4), At: at(2, 10), Unknown: true},
-			[]string{"given up           0 revisions", "WARNING"},
+			[]string{"revisions given up  0\n", "WARNING"},
 			"former.db",
 		},
 		"there was a restore in between": {
 			&storage.Restored{Backup: at(1, 9), Known: at(2, 12), At: at(3, 10)},
-			[]string{"of another epoch", "now                revision 10 of epoch 3"},
-			"revisions\n",
+			[]string{"of another epoch", "now                 revision 10 of epoch 3"},
+			"revisions given up  0",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
