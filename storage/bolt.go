@@ -25,9 +25,15 @@ func openBolt(path string, wait time.Duration) (*bbolt.DB, error) {
 		OpenFile:        openPrivate,
 		InitialMmapSize: addressSpace,
 		// The list of free pages is found again by a scan at Open instead of
-		// being written, and synced, with each commit.
+		// being written with each commit. Where many pages are free that makes a
+		// commit 1.6 to 1.9 times as fast, and a start longer by less than the
+		// store's own reading takes (BenchmarkOptions).
 		NoFreelistSync: true,
-		FreelistType:   bbolt.FreelistMapType,
+		// Never slower than the array in that measure, and its time doesn't grow
+		// with the number of free pages.
+		FreelistType: bbolt.FreelistMapType,
+		// AllocSize is left at 16 MiB: the file grows by a truncate and a sync,
+		// once in thousands of commits, and is sparse until pages are written.
 		// Statistics would take one more lock in each transaction.
 		NoStatistics: true,
 	})
