@@ -32,7 +32,7 @@ func inFaultyChild(t *testing.T, work func(), prepare ...func(*exec.Cmd)) {
 		work()
 		return
 	}
-	patience := 2 * time.Minute
+	patience := 5 * time.Minute
 	if thorough() {
 		patience = 30 * time.Minute
 	}
