@@ -204,5 +204,8 @@ func (db *DB) inPlace() error {
 			fmt.Errorf("%s was cut off at %d bytes under the running process: restore a backup (latchkey db restore)", db.folder.file(), size),
 		}}
 	}
-	return errors.Join(err, db.marks.Moved())
+	if moved := db.marks.Moved(); moved != nil {
+		err = errors.Join(err, fmt.Errorf("%w: %w", ErrMoved, moved))
+	}
+	return err
 }
