@@ -181,7 +181,8 @@ func (db *DB) confirm(w *write) error {
 
 // publish makes a recorded entry visible.
 func (db *DB) publish(w *write) Position {
-	db.log, db.size = w.log, w.size
+	db.log = w.log
+	db.size.Store(w.size)
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.state.apply(w.delta)
@@ -199,13 +200,21 @@ func (db *DB) publish(w *write) Position {
 // part of its map that isn't there any more.
 func (db *DB) inPlace() error {
 	size, err := sameFile(db.folder.file(), db.opened)
-	if err == nil && size < db.size {
-		err = &DamageError{Reason: "truncated", Problems: []error{
-			fmt.Errorf("%s was cut off at %d bytes under the running process: restore a backup (latchkey db restore)", db.folder.file(), size),
-		}}
+	if err == nil {
+		err = db.cutOff(size)
 	}
 	if moved := db.marks.Moved(); moved != nil {
 		err = errors.Join(err, fmt.Errorf("%w: %w", ErrMoved, moved))
 	}
 	return err
+}
+
+// cutOff returns ErrDamaged where the file has fewer bytes than it had.
+func (db *DB) cutOff(size int64) error {
+	if size >= db.size.Load() {
+		return nil
+	}
+	return &DamageError{Reason: "truncated", Problems: []error{
+		fmt.Errorf("%s was cut off at %d bytes under the running process: restore a backup (latchkey db restore)", db.folder.file(), size),
+	}}
 }

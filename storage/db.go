@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -69,13 +70,14 @@ type DB struct {
 	writer    chan struct{}
 	marks     *watermark.File
 	opened    os.FileInfo // of the store's file
-	size      int64       // that the file has at least
 	log       logExtent
 	pending   *pending    // a write of which it isn't known whether it is on disk
 	damage    error       // of the file, found by a write
 	broken    error       // why bbolt can't be asked anything any more
 	withdrawn []Withdrawn // by Options.AcceptRollback
 	closed    bool
+
+	size atomic.Int64 // that the file has at least
 
 	// file is held by readers of bolt, and alone by who replaces it.
 	file sync.RWMutex

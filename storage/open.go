@@ -35,6 +35,10 @@ func (db *DB) load() error {
 	if db.opened, err = os.Lstat(db.folder.file()); err != nil {
 		return err
 	}
+	// From the first write on, it is known whether the file was cut off.
+	if err := db.readFile(func(tx *bbolt.Tx) error { db.size.Store(tx.Size()); return nil }); err != nil {
+		return err
+	}
 	db.state = *img.view
 	db.log = logExtent{floor: img.floor, size: img.logSize}
 	if verdict.err != nil {

@@ -125,6 +125,13 @@ func (db *DB) Log(after uint64, limit int) ([]*logv1.Entry, error) {
 func (db *DB) readFile(f func(*bbolt.Tx) error) error {
 	db.file.RLock()
 	defer db.file.RUnlock()
+	// bbolt looks at its meta pages with a lock held, and a fault there would
+	// leave it so: whoever asks next would wait for ever.
+	if size, err := sameFile(db.folder.file(), db.opened); err == nil {
+		if err := db.cutOff(size); err != nil {
+			return err
+		}
+	}
 	err := contain(func() error { return db.bolt.View(f) })
 	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return ErrClosed
