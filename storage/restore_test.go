@@ -43,7 +43,7 @@ func backUp(t failer, db *storage.DB, path string) storage.Position {
 }
 
 func TestRestore(t *testing.T) {
-	next := folders(t.TempDir())
+	next := folders(quickDir(t))
 	rapid.Check(t, func(t *rapid.T) {
 		h := live(t, next(), 0, 8)
 		defer h.end()

@@ -16,7 +16,7 @@ import (
 )
 
 func TestRollback(t *testing.T) {
-	next := folders(t.TempDir())
+	next := folders(quickDir(t))
 	rapid.Check(t, func(t *rapid.T) {
 		h := live(t, next(), 1, 20)
 		defer h.end()
@@ -132,7 +132,7 @@ func TestRollbackErrorNamesTwenty(t *testing.T) {
 // A watermark that isn't that of the file proves nothing, and a file is never
 // opened for it, nor refused for good.
 func TestWatermarkOfAnotherTime(t *testing.T) {
-	next := folders(t.TempDir())
+	next := folders(quickDir(t))
 	rapid.Check(t, func(t *rapid.T) {
 		h := live(t, next(), 3, 10)
 		defer h.end()

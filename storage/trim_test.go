@@ -42,7 +42,7 @@ func logFloor(t failer, db *storage.DB, dir string) uint64 {
 }
 
 func TestLogIsTrimmed(t *testing.T) {
-	next := folders(t.TempDir())
+	next := folders(quickDir(t))
 	rapid.Check(t, func(t *rapid.T) {
 		dir := next()
 		o := storage.Options{
