@@ -113,6 +113,12 @@ func (db *DB) Log(after uint64, limit int) ([]*logv1.Entry, error) {
 			}
 			entries = append(entries, entry)
 		}
+		// bbolt believes its pages: a damaged one is passed over, or sought in vain.
+		for i := range min(uint64(max(limit, 0)), newest-after) {
+			if next := after + 1 + i; i == uint64(len(entries)) || entries[i].GetRevision() != next {
+				return &DamageError{Reason: "log", Problems: []error{fmt.Errorf("%s: log: entry %d isn't where it should be: restore a backup (latchkey db restore)", db.folder.file(), next)}}
+			}
+		}
 		return nil
 	})
 	if err != nil {
