@@ -22,8 +22,14 @@ func (db *DB) Backup(ctx context.Context, path string) (Position, error) {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 		return Position{}, fmt.Errorf("%s is there already: name a new file (%w)", path, errors.Join(err, os.ErrExist))
 	}
-	temp := path + newSuffix
-	if err := db.readFile(func(tx *bbolt.Tx) error { return copyTransaction(ctx, tx, temp) }); err != nil {
+	temp, was := path+newSuffix, db.Position()
+	err := db.readFile(func(tx *bbolt.Tx) error {
+		if at, err := storedPosition(tx); err != nil || at.Before(was) {
+			return errors.Join(behind(at, was), err)
+		}
+		return copyTransaction(ctx, tx, temp)
+	})
+	if err != nil {
 		return Position{}, fmt.Errorf("copying the store: %w", err)
 	}
 	img, err := readStore(temp)

@@ -153,6 +153,11 @@ func (db *DB) writeFile(w *write) error {
 	if err != nil {
 		return err
 	}
+	// A meta page that was damaged since makes bbolt go on from the other one,
+	// without a word: from the revision before.
+	if at, err := storedPosition(tx); err != nil || at != db.state.position {
+		return errors.Join(behind(at, db.state.position), err, tx.Rollback())
+	}
 	w.log, err = writeEntry(tx, w, db.state.position.Digest, db.log.limit(&db.options))
 	if err != nil {
 		return errors.Join(err, tx.Rollback())
@@ -216,5 +221,12 @@ func (db *DB) cutOff(size int64) error {
 	}
 	return &DamageError{Reason: "truncated", Problems: []error{
 		fmt.Errorf("%s was cut off at %d bytes under the running process: restore a backup (latchkey db restore)", db.folder.file(), size),
+	}}
+}
+
+// behind is an ErrDamaged for a file that isn't where it was.
+func behind(is, was Position) error {
+	return &DamageError{Reason: "meta", Problems: []error{
+		fmt.Errorf("the file was damaged under the running process: it is at %s, and was at %s: restore a backup (latchkey db restore)", is, was),
 	}}
 }
