@@ -156,6 +156,10 @@ func (s *shell) typed(text string) (stdout, stderr string, code int) {
 	if err != nil {
 		s.t.Fatalf("%s: %s\n%s", text, said, printed[1])
 	}
+	// A document that ends what it began in the background sees to its exit code.
+	if strings.HasPrefix(text, "kill $!; wait $!") {
+		s.jobs--
+	}
 	return printed[0], printed[1], code
 }
 
