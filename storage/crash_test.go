@@ -23,7 +23,13 @@ import (
 const childFolder = "LATCHKEY_STORAGE_TEST_FOLDER"
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childFolder); dir != "" {
+	if dir, spec := os.Getenv(childFolder), os.Getenv(mishapKnob); dir != "" && spec != "" {
+		if err := haveMishap(dir, spec); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	} else if dir != "" {
 		err := write(dir)
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
