@@ -49,8 +49,10 @@ func TestWithdraw(t *testing.T) {
 		{"role", k, edit(key.Update{Role: new("viewer")}), "changed in what it may do", nil},
 		{"creator", k, edit(key.Update{Creator: new("user:ada")}), "changed in what it may do", nil},
 		{"name", k, edit(key.Update{Name: new("new"), Description: new("new")}), "", k},
-		{"everything", k, must(edit(key.Update{Expires: new(at(30)), Scopes: &[]string{}}).Disable()).Revoke(at(6)),
-			"revoked at 2026-03-01T12:06:00Z, disabled, expires at 2026-03-01T12:30:00Z, changed in what it may do", nil},
+		{
+			"everything", k, must(edit(key.Update{Expires: new(at(30)), Scopes: &[]string{}}).Disable()).Revoke(at(6)),
+			"revoked at 2026-03-01T12:06:00Z, disabled, expires at 2026-03-01T12:30:00Z, changed in what it may do", nil,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

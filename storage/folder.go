@@ -73,7 +73,51 @@ func (f *folder) removeLeftovers() error {
 		name += newSuffix
 		errs = append(errs, removeIfThere(name))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, f.removeSecondNames())...)
+}
+
+// removeSecondNames takes from the store's file the names that a restore gave
+// it which didn't come to replacing it.
+func (f *folder) removeSecondNames() error {
+	live, err := os.Lstat(f.file())
+	if err != nil {
+		return nil // without a store there are none
+	}
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), fileName+replacedInfix) {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil || !os.SameFile(live, info) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(f.dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep gives the store's file a second name, which says when and why the first
+// one is taken away, so that at no moment there is no store. Where a file can't
+// have two names it is copied.
+func (f *folder) keep(reason string, now time.Time) (string, error) {
+	path := f.aside(replacedInfix, reason, now)
+	if os.Link(f.file(), path) == nil {
+		return path, nil
+	}
+	from, err := os.Open(f.file())
+	if err != nil {
+		return "", fmt.Errorf("keeping the former file: %w", err)
+	}
+	if err := errors.Join(copyFile(from, path), from.Close()); err != nil {
+		return "", fmt.Errorf("keeping the former file as %s: %w", path, err)
+	}
+	return path, nil
 }
 
 // setAside renames the store's file to one that says when and why.

@@ -26,7 +26,7 @@ func (p Position) Before(o Position) bool {
 
 // String returns the position for people.
 func (p Position) String() string {
-	return fmt.Sprintf("revision %d of lineage %d (digest %.4x)", p.Revision, p.Epoch, p.Digest[:])
+	return fmt.Sprintf("revision %d of epoch %d (digest %.4x)", p.Revision, p.Epoch, p.Digest[:])
 }
 
 func (p Position) toProto() *logv1.Position {

@@ -149,10 +149,8 @@ func (r *restorer) replace(temp string, w *write, db *DB, out *Restored) error {
 	path := r.folder.file()
 	switch _, err := os.Lstat(path); {
 	case err == nil:
-		// By a second name, so that at no moment there is no store.
-		out.Replaced = r.folder.aside(replacedInfix, "restore", r.options.Now())
-		if err := os.Link(path, out.Replaced); err != nil {
-			return fmt.Errorf("keeping the former file: %w", err)
+		if out.Replaced, err = r.folder.keep("restore", r.options.Now()); err != nil {
+			return err
 		}
 	case !errors.Is(err, os.ErrNotExist):
 		return err

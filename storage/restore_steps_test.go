@@ -61,7 +61,7 @@ func TestRestoreCutOff(t *testing.T) {
 							s.openAfterCrash(t, i >= 5, before)
 						}
 						_, db := restore(t, s.dir, s.backup, s.options)
-						s.check(t, db, before[markName] != nil && len(before[markName]) > 10)
+						s.check(t, db, len(before[markName]) > 10)
 					})
 				}
 			}
@@ -77,7 +77,7 @@ func (s *scene) openAfterCrash(t *testing.T, renamed bool, before files) {
 		if !strings.Contains(err.Error(), "latchkey db restore") {
 			t.Fatalf("it doesn't say what to do: %v", err)
 		}
-		var proven = len(before[markName]) > 10
+		proven := len(before[markName]) > 10
 		if renamed && proven || bytes.Equal(before[storage.FileName], s.now.files[storage.FileName]) && proven {
 			t.Fatalf("nothing was wrong: %v", err)
 		}

@@ -22,9 +22,9 @@ import (
 // upgrade takes the store's file over from an earlier format. The old file is
 // kept beside it.
 func (f *folder) upgrade(format uint64, o Options) error {
-	kept := f.aside(replacedInfix, fmt.Sprintf("format%d", format), o.Now())
-	if err := os.Link(f.file(), kept); err != nil {
-		return fmt.Errorf("keeping the old file: %w", err)
+	kept, err := f.keep(fmt.Sprintf("format%d", format), o.Now())
+	if err != nil {
+		return err
 	}
 	if err := upgradeFile(f.file(), o); err != nil {
 		return errors.Join(err, removeIfThere(kept))
