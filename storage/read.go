@@ -77,6 +77,12 @@ func (db *DB) RevealedToken(id string) (key.Token, bool, error) {
 		}
 		return err
 	})
+	// The file may be a write ahead of what views see, and, damaged, behind.
+	db.View(func(v *View) {
+		if k := v.Key(id); found && (k == nil || !mayKeep(k, token)) {
+			token, found = key.Token{}, false
+		}
+	})
 	return token, found, err
 }
 
