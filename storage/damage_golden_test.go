@@ -139,36 +139,32 @@ type builder struct {
 // buildGolden makes a store in a folder and keeps what it was at its last
 // revisions. For the same seed it holds the same.
 func buildGolden(t *testing.T, dir string, seed uint64) *golden {
+	t.Helper()
 	g := &golden{folder: filepath.Dir(dir)}
-	t.Run("golden", func(t *testing.T) {
-		cryptotest.SetGlobalRandom(t, seed)
-		b := &builder{t: t, dir: dir, now: start}
-		b.open(storage.Options{})
-		b.directory()
-		for len(b.keys) < goldenKeys {
-			b.issue(10)
-		}
-		for i := range 60 {
-			b.step(i)
-		}
-		b.close()
-		// A new lineage, so that the watermark is short and the log has two.
-		if err := os.Remove(filepath.Join(dir, watermark.Name)); err != nil {
-			t.Fatal(err)
-		}
-		b.open(storage.Options{AcceptRollback: true})
-		for i := 60; len(g.moments) < goldenMoments; i++ {
-			at := b.db.Position()
-			if b.step(i); b.db.Position() != at { // not all steps change something
-				g.moments = append(g.moments, b.snapshot())
-			}
-		}
-		b.close()
-		g.survey(t)
-	})
-	if t.Failed() {
-		t.FailNow()
+	cryptotest.SetGlobalRandom(t, seed)
+	b := &builder{t: t, dir: dir, now: start}
+	b.open(storage.Options{})
+	b.directory()
+	for len(b.keys) < goldenKeys {
+		b.issue(10)
 	}
+	for i := range 60 {
+		b.step(i)
+	}
+	b.close()
+	// A new lineage, so that the watermark is short and the log has two.
+	if err := os.Remove(filepath.Join(dir, watermark.Name)); err != nil {
+		t.Fatal(err)
+	}
+	b.open(storage.Options{AcceptRollback: true})
+	for i := 60; len(g.moments) < goldenMoments; i++ {
+		at := b.db.Position()
+		if b.step(i); b.db.Position() != at { // not all steps change something
+			g.moments = append(g.moments, b.snapshot())
+		}
+	}
+	b.close()
+	g.survey(t)
 	return g
 }
 

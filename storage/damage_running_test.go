@@ -26,6 +26,7 @@ type mishap struct {
 	Noise  []byte // what is written there
 	Before bool   // whether there is a write before
 	Repair bool   // whether it is undone, and the store asked again
+	Known  bool   // whether bbolt can't but stumble over it: no write may be acknowledged and lost
 }
 
 func (m mishap) String() string {
@@ -50,6 +51,7 @@ var runningClasses = []struct {
 	{"running, file cut off", runningCuts},
 	{"running, pages of noise", runningNoise},
 	{"running, flipped bits", runningBits},
+	{"running, a meta page", runningMeta},
 	{"running, file moved", func(*golden, *rand.Rand, int) []mishap { return moves(storage.FileName) }},
 	{"running, watermark moved", func(*golden, *rand.Rand, int) []mishap { return moves(watermark.Name) }},
 	{"running, watermark damaged", runningMarks},
@@ -74,6 +76,19 @@ func runningBits(g *golden, random *rand.Rand, most int) (all []mishap) {
 	for range most {
 		at := random.IntN(len(file))
 		all = append(all, mishap{What: "overwritten", Name: storage.FileName, At: int64(at), Noise: []byte{file[at] ^ 1<<random.IntN(8)}})
+	}
+	return all
+}
+
+// runningMeta damages what each meta page says: the newest, and the other one,
+// which the next write replaces.
+func runningMeta(g *golden, random *rand.Rand, most int) (all []mishap) {
+	for i, at := range slices.Collect(indexes(2*64, most/2, random)) {
+		at := int64(at/64*g.page + 16 + at%64) // behind the page's header, where the checksum is over it
+		b := []byte{g.newest().file[at] ^ byte(1+random.IntN(255))}
+		for _, before := range []bool{false, true} {
+			all = append(all, mishap{What: "overwritten", Name: storage.FileName, At: at, Noise: b, Before: before, Known: true, Repair: i%2 == 0})
+		}
 	}
 	return all
 }
@@ -157,7 +172,10 @@ func (r *rig) suffer(m mishap, counts map[string]int) error {
 	db, err := storage.Open(r.dir, r.options)
 	if err != nil {
 		counts["then "+refusal(err)]++
-		if told.Checked || m.Repair {
+		if m.Known && told.Mended {
+			return fmt.Errorf("a write was acknowledged, and then: %w", err)
+		}
+		if told.Checked || m.Repair && !m.Known {
 			return fmt.Errorf("the store was said to be whole (%v), or put back: %w", told.Checked, err)
 		}
 		return r.clear(err)
