@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.etcd.io/bbolt"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/latchkey/latchkey/key"
@@ -163,8 +164,12 @@ func (db *DB) writeFile(w *write) error {
 		return errors.Join(err, tx.Rollback())
 	}
 	w.mark = db.markOf(w)
-	w.size = tx.Size()
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	// How many pages it takes is known by now only: they are handed out while it
+	// is committed.
+	return db.bolt.View(func(tx *bbolt.Tx) error { w.size = tx.Size(); return nil })
 }
 
 // markOf is what the watermark remembers of a write.
