@@ -166,7 +166,7 @@ func (r *rig) suffer(m mishap, counts map[string]int) error {
 	if cut := m.What == "truncated" && m.Name == storage.FileName; cut && !m.Repair && told.Mended {
 		return errors.New("a write to a file that was cut off was acknowledged")
 	}
-	if m.Repair && m.What != "overwritten" && !told.Mended {
+	if m.Repair && (m.What != "overwritten" || m.Known) && !told.Mended {
 		return errors.New("the file was put back, and writes are still refused")
 	}
 	db, err := storage.Open(r.dir, r.options)
@@ -175,7 +175,7 @@ func (r *rig) suffer(m mishap, counts map[string]int) error {
 		if m.Known && told.Mended {
 			return fmt.Errorf("a write was acknowledged, and then: %w", err)
 		}
-		if told.Checked || m.Repair && !m.Known {
+		if told.Checked || m.Repair {
 			return fmt.Errorf("the store was said to be whole (%v), or put back: %w", told.Checked, err)
 		}
 		return r.clear(err)
