@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,13 +24,15 @@ func (db *DB) Backup(ctx context.Context, path string) (Position, error) {
 		return Position{}, fmt.Errorf("%s is there already: name a new file (%w)", path, errors.Join(err, os.ErrExist))
 	}
 	temp, was := path+newSuffix, db.Position()
-	err := db.readFile(func(tx *bbolt.Tx) error {
-		if at, err := storedPosition(tx); err != nil || at.Before(was) {
-			return errors.Join(behind(at, was), err)
-		}
-		return copyTransaction(ctx, tx, temp)
-	})
-	if err != nil {
+	view := func(f func(*bbolt.Tx) error) error {
+		return db.readFile(func(tx *bbolt.Tx) error {
+			if at, err := storedPosition(tx); err != nil || at.Before(was) {
+				return errors.Join(behind(at, was), err)
+			}
+			return f(tx)
+		})
+	}
+	if err := copyTransaction(ctx, view, temp); err != nil {
 		return Position{}, fmt.Errorf("copying the store: %w", err)
 	}
 	img, err := readStore(temp)
@@ -43,17 +46,23 @@ func (db *DB) Backup(ctx context.Context, path string) (Position, error) {
 	return img.view.position, nil
 }
 
-// copyTransaction writes what a transaction sees to a file, for good.
-func copyTransaction(ctx context.Context, tx *bbolt.Tx, path string) error {
+// copyTransaction writes what a transaction sees to a file, for good. The
+// sync, which no context ends, comes after the transaction, so that the store
+// doesn't grow meanwhile.
+func copyTransaction(ctx context.Context, view func(func(*bbolt.Tx) error) error, path string) error {
 	f, err := openPrivate(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
 	if err != nil {
 		return err
 	}
-	w := &limited{ctx: ctx, to: f}
-	if _, err = tx.WriteTo(w); w.err != nil {
-		err = w.err // of which bbolt passes on the text alone
+	err = view(func(tx *bbolt.Tx) error {
+		w := &limited{ctx: ctx, to: f}
+		_, err := tx.WriteTo(w)
+		return cmp.Or(w.err, err) // of the first bbolt passes on the text alone
+	})
+	if err == nil {
+		err = f.Sync()
 	}
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil

@@ -109,10 +109,8 @@ func (db *DB) rewrite() error {
 	db.file.Lock()
 	defer db.file.Unlock()
 	temp := db.folder.file() + newSuffix
-	err := contain(func() error {
-		return db.bolt.View(func(tx *bbolt.Tx) error { return copyTransaction(context.Background(), tx, temp) })
-	})
-	if err != nil {
+	view := func(f func(*bbolt.Tx) error) error { return contain(func() error { return db.bolt.View(f) }) }
+	if err := copyTransaction(context.Background(), view, temp); err != nil {
 		return err
 	}
 	bolt, opened, err := openWhole(temp, db.options.LockTimeout)
