@@ -65,8 +65,8 @@ type DB struct {
 	options Options
 	folder  *folder
 
-	// writer is held, by having sent to it, by whoever writes, and for ever
-	// by Close. Its holder may read state without mu. It guards all up to file.
+	// writer is held, by having sent to it, by whoever writes or closes. Its
+	// holder may read state without mu. It guards all up to file.
 	writer    chan struct{}
 	marks     *watermark.File
 	opened    os.FileInfo // of the store's file
