@@ -202,7 +202,7 @@ func storeAlone(dir string) (bool, error) {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
 		ours := e.Name() == fileName || e.Name() == lockName || e.Name() == watermark.Name ||
-			strings.HasPrefix(e.Name(), fileName+".") || e.Type() == os.ModeSocket
+			strings.HasPrefix(e.Name(), fileName+".") || strings.HasPrefix(e.Name(), watermark.Name+".") || e.Type() == os.ModeSocket
 		if !ours {
 			return false, err
 		}
