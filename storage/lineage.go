@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 
 	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
@@ -79,10 +80,14 @@ func beginMarks(f *folder, m *logv1.Mark, marks *watermark.Contents, v *View) (*
 		if err != nil {
 			return nil, err
 		}
-		if err := file.Reserve(m); err != nil {
-			return nil, err
+		err = file.Reserve(m)
+		if err == nil {
+			err = file.Append(m)
 		}
-		return file, file.Append(m)
+		if err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+		return file, nil
 	}
 	return watermark.Create(f.watermark(), baseMark(v, marks))
 }
