@@ -161,7 +161,7 @@ func (f *folder) quarantine(cause error, marks *watermark.Contents, now time.Tim
 	}
 	// Without a watermark a file with no sign of a store may be anybody's.
 	if marks == nil && (d.Reason == string(boltfile.BadMeta) || d.Reason == string(boltfile.Truncated)) {
-		return fmt.Errorf("%s: %w: %w", f.file(), ErrFormat, cause)
+		return fmt.Errorf("%s: %w: %w\n  it is left where it is: put it aside if it isn't a store; if it is one, restore a backup: latchkey db restore BACKUP --data %s", f.file(), ErrFormat, cause, f.dir)
 	}
 	path, err := f.setAside(damagedInfix, d.Reason, now)
 	if err != nil {
