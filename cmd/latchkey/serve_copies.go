@@ -132,10 +132,14 @@ func (c *storeCopies) backup(ctx context.Context, to *connect.ServerStream[admin
 	}
 	f, err := os.Open(path)
 	// Whatever happens from here on, nothing of it is left in the folder.
-	if err := errors.Join(err, os.Remove(path)); err != nil {
-		return nil, err
+	gone := os.Remove(path)
+	if err != nil {
+		return nil, errors.Join(err, gone)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if gone != nil {
+		return nil, gone
+	}
 	return c.send(ctx, f, at, to)
 }
 
