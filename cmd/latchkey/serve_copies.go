@@ -192,7 +192,7 @@ func (c *storeCopies) copy(ctx context.Context) (path string, at storage.Positio
 	defer cancel()
 	path = filepath.Join(c.folder, copyName)
 	at, err = c.db.Backup(limit, path)
-	if limit.Err() != nil && ctx.Err() == nil && err != nil {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		// In words of its own: the caller's time isn't over.
 		err = connect.NewError(connect.CodeUnavailable, fmt.Errorf("a copy in %s takes longer than %s, and was broken off, so that the store doesn't grow: "+
 			"try again when the disk is less busy, or stop the process and do it without one", c.folder, c.time))
