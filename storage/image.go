@@ -105,7 +105,7 @@ func formatOf(f *boltfile.File) (format uint64, err error) {
 	case !found && others == "":
 		return 0, &DamageError{Reason: "empty", Problems: []error{errors.New("there is nothing in it")}}
 	case !found:
-		return 0, fmt.Errorf("%w: it is the file of another program", ErrFormat)
+		return 0, fmt.Errorf("%w: it is the file of another program, or damaged: put it aside, and restore a backup (latchkey db restore)", ErrFormat)
 	}
 	return format, nil
 }
@@ -114,7 +114,7 @@ func formatOf(f *boltfile.File) (format uint64, err error) {
 type formatError struct{ format uint64 }
 
 func (e *formatError) Error() string {
-	return fmt.Sprintf("its format is %d and this is for %d: run the version that wrote it", e.format, formatVersion)
+	return fmt.Sprintf("its format is %d and this is for %d: run the version that wrote it, or, where there is none, restore a backup (latchkey db restore)", e.format, formatVersion)
 }
 
 func (e *formatError) Is(target error) bool { return target == ErrFormat }
