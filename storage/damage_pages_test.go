@@ -15,6 +15,7 @@ var pageClasses = []damageClass{
 	{"meta pages, each used bit", metaBits},
 	{"meta pages, each byte", metaBytes},
 	{flipsClass, randomBits},
+	{"the format, each bit", formatBits},
 	{"random garbage", garbage},
 	{"pages zeroed", everyPage(func(page, _ []byte, _ int) { clear(page) })},
 	{"pages of noise", noisePages},
@@ -44,6 +45,28 @@ func randomBits(g *golden, random *rand.Rand, most int) iter.Seq[trial] {
 
 func flip(at int, mask byte) trial {
 	return trial{what: fmt.Sprintf("byte %d ^ %#02x", at, mask), damage: func(s *state) { s.file[at] ^= mask }}
+}
+
+// formatBits flips what says which format the file has: the one value without a
+// checksum, its name, and that of its bucket.
+func formatBits(g *golden, _ *rand.Rand, _ int) iter.Seq[trial] {
+	return func(yield func(trial) bool) {
+		file := g.newest().file
+		for id := range g.pages() {
+			page := file[id*g.page:][:g.page]
+			for _, name := range []string{"meta", "format\x00\x00\x00\x00\x00\x00\x00\x02"} {
+				at := bytes.Index(page, []byte(name))
+				if at < 0 || !g.used[id] {
+					continue
+				}
+				for i := range 8 * len(name) {
+					if !yield(flip(id*g.page+at+i/8, 1<<(i%8))) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 func garbage(g *golden, random *rand.Rand, most int) iter.Seq[trial] {

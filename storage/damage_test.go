@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +45,7 @@ func TestDamage(t *testing.T) {
 	flips := damageFlips(t)
 	seed := knob(t, seedKnob, uint64(time.Now().UnixNano()))
 	t.Logf("%s=%d %s=%d", flipsKnob, flips, seedKnob, seed)
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // each trial reads some files into memory
 	folder := memoryFolder(t)
 	g := buildGolden(t, filepath.Join(folder, "golden"), seed)
 	r := &rig{golden: g, dir: filepath.Join(folder, "data"), options: goldenOptions(start.Add(24 * time.Hour))}
