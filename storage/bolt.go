@@ -20,9 +20,15 @@ const addressSpace = 1 << 30
 // openBolt hands a file to bbolt. It must be known to be whole: bbolt maps it
 // into memory and believes its pages.
 func openBolt(path string, wait time.Duration) (*bbolt.DB, error) {
+	var file *os.File
+	logger := &guard{}
 	bolt, err := bbolt.Open(path, fileMode, &bbolt.Options{
-		Timeout:         wait, // zero would be for ever
-		OpenFile:        openPrivate,
+		Timeout: wait, // zero would be for ever
+		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
+			file, err = openPrivate(path, flag, mode)
+			return file, err
+		},
+		Logger:          logger,
 		InitialMmapSize: addressSpace,
 		// The list of free pages is found again by a scan at Open instead of
 		// being written with each commit. Where many pages are free that makes a
@@ -43,6 +49,7 @@ func openBolt(path string, wait time.Duration) (*bbolt.DB, error) {
 	case err != nil:
 		return nil, fmt.Errorf("opening the store %s: %w", path, err)
 	}
+	logger.file = file
 	return bolt, nil
 }
 
@@ -72,13 +79,15 @@ func createBolt(path string, fill func(*bbolt.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	err = bolt.Update(func(tx *bbolt.Tx) error {
-		for _, name := range buckets {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
+	err = contain(func() error {
+		return bolt.Update(func(tx *bbolt.Tx) error {
+			for _, name := range buckets {
+				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+					return err
+				}
 			}
-		}
-		return fill(tx)
+			return fill(tx)
+		})
 	})
 	if err := errors.Join(err, bolt.Close()); err != nil {
 		return errors.Join(err, os.Remove(temp))

@@ -159,7 +159,14 @@ func (db *DB) writeFile(w *write) error {
 	if at, err := storedPosition(tx); err != nil || at != db.state.position {
 		return errors.Join(behind(at, db.state.position), err, tx.Rollback())
 	}
-	w.log, err = writeEntry(tx, w, db.state.position.Digest, db.log.limit(&db.options))
+	err = contain(func() error {
+		w.log, err = writeEntry(tx, w, db.state.position.Digest, db.log.limit(&db.options))
+		return err
+	})
+	if p := (*panicError)(nil); errors.As(err, &p) {
+		// Nothing was written yet, so that other writes can go on.
+		err = &DamageError{Reason: "page", Problems: []error{err}}
+	}
 	if err != nil {
 		return errors.Join(err, tx.Rollback())
 	}

@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"go.etcd.io/bbolt"
@@ -11,7 +10,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
-	"github.com/latchkey/latchkey/storage/boltfile"
 )
 
 // Formats that were:
@@ -63,16 +61,7 @@ func walkOnly(path string) error {
 		return err
 	}
 	defer func() { _ = f.Close() }() // nothing was written
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
-	}
-	pages, err := boltfile.New(f, size)
-	if err != nil {
-		return damaged(err)
-	}
-	_, err = pages.Walk(func(string, []byte, []byte) error { return nil })
-	return damaged(err)
+	return walkFile(f)
 }
 
 // upgradeTransaction copies all that a store of format 1 has, and ends with an
