@@ -19,7 +19,7 @@ const suffix = ".new"
 const mode = 0o600
 
 // ErrMoved is returned when the path names another file, or none.
-var ErrMoved = errors.New("the watermark was removed or replaced under the running process: stop it, and put the file back")
+var ErrMoved = errors.New("the watermark was removed, replaced or cut off under the running process: put the file back")
 
 // File is a watermark that marks are appended to. Its methods are safe for concurrent use; at most one File, in one process,
 // may be open for a path, which is for the caller to see to.
@@ -151,6 +151,9 @@ func (f *File) moved() error {
 	there, err := os.Lstat(f.path)
 	if errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(mine, there) {
 		return fmt.Errorf("%s: %w", f.path, ErrMoved)
+	}
+	if mine.Size() < f.end {
+		return fmt.Errorf("%s: %w: it was cut off at %d bytes, and had %d", f.path, ErrMoved, mine.Size(), f.end)
 	}
 	return err
 }
