@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"os"
 
 	"google.golang.org/protobuf/proto"
@@ -65,4 +66,56 @@ func walkLog(path string, f func(Position)) error {
 		return nil
 	})
 	return damaged(err)
+}
+
+// tell adds to what is known to have changed since an older store what its
+// objects are in this one, if this store came from it. What the watermark has is
+// older, unless it is further than this store.
+func (img *image) tell(older *View, marks *watermark.Contents, later *watermark.Changes) error {
+	if img.path == "" {
+		return nil
+	}
+	descends := false
+	err := walkLog(img.path, func(p Position) { descends = descends || p == older.position })
+	if err != nil || !descends {
+		return err
+	}
+	further := marks != nil && marks.Last() != nil && img.view.position.Before(positionFromProto(marks.Last()))
+	if later.Puts == nil {
+		later.Puts = map[watermark.Object]*logv1.Put{}
+	}
+	var errs []error
+	add := func(kind logv1.Kind, name string, m proto.Message) {
+		o := watermark.Object{Kind: kind, Name: name}
+		if _, told := later.Puts[o]; told && further {
+			return
+		}
+		p := &logv1.Put{Kind: kind, Name: name, Removed: m == nil}
+		if m != nil {
+			value, err := encoding.Marshal(m)
+			errs = append(errs, err)
+			p.Value = value
+		}
+		later.Puts[o] = p
+	}
+	for id := range older.keys {
+		if r := img.view.keys[id]; r != nil {
+			add(logv1.Kind_KIND_KEY, id, r.ToProto())
+		}
+	}
+	for id := range older.tenants {
+		if t := img.view.tenants[id]; t != nil {
+			add(logv1.Kind_KIND_TENANT, id, t.ToProto())
+		} else {
+			add(logv1.Kind_KIND_TENANT, id, nil)
+		}
+	}
+	for id := range older.principals {
+		if p := img.view.principals[id]; p != nil {
+			add(logv1.Kind_KIND_PRINCIPAL, id, p.ToProto())
+		} else {
+			add(logv1.Kind_KIND_PRINCIPAL, id, nil)
+		}
+	}
+	return errors.Join(errs...)
 }

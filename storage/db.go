@@ -75,6 +75,7 @@ type DB struct {
 	damage    error       // of the file, found by a write
 	broken    error       // why bbolt can't be asked anything any more
 	withdrawn []Withdrawn // by Options.AcceptRollback
+	gap       error       // what was damaged of the watermark
 	closed    bool
 
 	size atomic.Int64 // that the file has at least

@@ -16,6 +16,25 @@ const (
 	hasModes = true
 )
 
+// ownLike gives files to the owner of their folder, where root made them: what
+// root restores must not lock out the user whom the service runs as.
+func ownLike(dir string, paths ...string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 || owner.Uid == 0 {
+		return nil
+	}
+	for _, path := range paths {
+		if err := os.Lchown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+			return fmt.Errorf("giving %s to the owner of its folder: %w", path, err)
+		}
+	}
+	return nil
+}
+
 // lockInterval is the time between two attempts to take the lock: flock has no
 // time limit of its own.
 const lockInterval = 20 * time.Millisecond

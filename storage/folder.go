@@ -54,7 +54,7 @@ func enterFolder(dir string, wait time.Duration) (*folder, error) {
 		return nil, err
 	}
 	f := &folder{dir: dir, lock: lock}
-	if err := errors.Join(f.removeLeftovers(), syncFolder(dir)); err != nil {
+	if err := errors.Join(ownLike(dir, lock.Name()), f.removeLeftovers(), syncFolder(dir)); err != nil {
 		return nil, errors.Join(fmt.Errorf("making the data folder ready: %w", err), f.leave())
 	}
 	return f, nil

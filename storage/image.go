@@ -16,7 +16,8 @@ import (
 
 // image is what a file holds, read and verified as a whole.
 type image struct {
-	view    *View // all but the compiled policies
+	path    string // where the file can be read again; empty where it can't
+	view    *View  // all but the compiled policies
 	floor   uint64
 	logSize int64
 	newest  *logv1.Entry // nil at revision 0

@@ -95,3 +95,8 @@ func beginMarks(f *folder, m *logv1.Mark, marks *watermark.Contents, v *View) (*
 // Withdrawn returns what Options.AcceptRollback withdrew again when the store
 // was opened.
 func (db *DB) Withdrawn() []Withdrawn { return db.withdrawn }
+
+// Gap returns what was found damaged in an older part of the watermark when the
+// store was opened, and nil for a whole one. The watermark began anew then: it
+// knows the revocations, and no other losses of before.
+func (db *DB) Gap() error { return db.gap }

@@ -22,12 +22,12 @@ func (db *DB) load() error {
 	if err != nil {
 		return err
 	}
-	if img.view.policies, err = db.compile(img.view.documents); err != nil {
-		return fmt.Errorf("%s: %w", db.folder.file(), err)
-	}
 	verdict := judge(img, marks)
 	if verdict.err != nil && !db.options.AcceptRollback {
 		return rollbackError(db.folder.file(), img, marks, verdict.err)
+	}
+	if img.view.policies, err = db.compile(img.view.documents); err != nil {
+		return fmt.Errorf("%s: %w: run the version that accepted them, and correct or remove the policy there", db.folder.file(), err)
 	}
 	if db.bolt, err = openBolt(db.folder.file(), db.options.LockTimeout); err != nil {
 		return err
@@ -101,7 +101,11 @@ func readStore(path string) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readImage(f, info.Size(), false)
+	img, err := readImage(f, info.Size(), false)
+	if err == nil {
+		img.path = path
+	}
+	return img, err
 }
 
 // mayBegin returns why no new store may be made in the folder: there was one.
@@ -151,6 +155,9 @@ func (db *DB) openMarks(img *image, marks *watermark.Contents, caughtUp bool) (e
 		if err := db.writeAgain(); err != nil {
 			return fmt.Errorf("making revision %d durable: %w", img.view.position.Revision, err)
 		}
+	}
+	if marks != nil {
+		db.gap = marks.Damage
 	}
 	if marks == nil || marks.Damage != nil {
 		db.marks, err = watermark.Create(db.folder.watermark(), baseMark(img.view, marks))

@@ -83,10 +83,19 @@ func (r *restorer) readFormer(temp string) (*image, error) {
 	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrFormat) {
 		img, err = nil, nil
 	}
+	if img != nil {
+		img.path = "" // a copy, and gone now
+	}
 	return img, errors.Join(err, removeIfThere(temp))
 }
 
 func copyBackup(backup, to string) error {
+	// Not a pipe, which may never end.
+	if info, err := os.Stat(backup); err != nil {
+		return err
+	} else if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file: name a file that `latchkey db backup` made", backup)
+	}
 	from, err := os.Open(backup)
 	if err != nil {
 		return err
@@ -98,7 +107,7 @@ func copyBackup(backup, to string) error {
 func (r *restorer) restoreFrom(temp string) (*Restored, error) {
 	img, err := readBackup(temp, r.options)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the backup can't be used, and nothing was changed: %w", err)
 	}
 	if r.marks, err = readMarks(r.folder.watermark()); err != nil {
 		return nil, err
@@ -155,6 +164,9 @@ func (r *restorer) replace(temp string, w *write, db *DB, out *Restored) error {
 	case !errors.Is(err, os.ErrNotExist):
 		return err
 	}
+	if err := ownLike(r.folder.dir, temp); err != nil {
+		return err
+	}
 	if err := moveInto(temp, path); err != nil {
 		return err
 	}
@@ -162,7 +174,7 @@ func (r *restorer) replace(temp string, w *write, db *DB, out *Restored) error {
 	if err != nil {
 		return fmt.Errorf("%w; the store is restored, and the watermark isn't told: run the command again", err)
 	}
-	return marks.Close()
+	return errors.Join(marks.Close(), ownLike(r.folder.dir, r.folder.watermark()))
 }
 
 // readBackup reads a copy of a backup, and takes it over from an earlier format.

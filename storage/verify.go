@@ -108,6 +108,12 @@ func (r *Report) read() (*image, error) {
 
 // readFileDeep reads a file and compares all in it with each other.
 func readFileDeep(path string) (*image, error) {
+	// Not a pipe, which may never end.
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file: put it aside", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -38,8 +38,9 @@ type withdrawals struct {
 }
 
 // withdraw returns what the store at a path, whose objects are the view's, had
-// lost since. What is known is what the watermark has, and the keys that another
-// file, unless that is nil, has as revoked. Objects that were made since are not
+// lost since. What is known is what the watermark has, the keys that another
+// file, unless that is nil, has as revoked, and where the watermark doesn't know
+// it all and that file came from the store, what it has become there. Objects that were made since are not
 // brought back, and policies stay as the store has them.
 func withdraw(path string, v *View, marks *watermark.Contents, former *image) (*withdrawals, error) {
 	w := withdrawer{view: v}
@@ -64,6 +65,11 @@ func withdraw(path string, v *View, marks *watermark.Contents, former *image) (*
 			if _, ok := final[id]; !ok {
 				final[id] = nil
 			}
+		}
+	}
+	if former != nil && !w.sure {
+		if err := former.tell(v, marks, &later); err != nil {
+			return nil, fmt.Errorf("comparing the backup with the former file: %w", err)
 		}
 	}
 	for id, r := range final {
@@ -107,8 +113,7 @@ func (w *withdrawer) key(id string, p *logv1.Put, later *key.Record, revoked boo
 			later, err = key.FromProto(&m)
 		}
 		if err != nil {
-			w.errs = append(w.errs, fmt.Errorf("the watermark: key %.64q: %w", id, err))
-			return
+			later, revoked = nil, true // what can't be read is denied
 		}
 	}
 	if later == nil {

@@ -84,7 +84,7 @@ func (p *place) checkFolder(cmd *cobra.Command, dir string) error {
 	if err != nil {
 		return missingStore(dir, err)
 	}
-	return p.found(cmd, shownReport(found), "put the newest file back, or restore a backup: latchkey db restore BACKUP --data "+dir)
+	return p.found(cmd, shownReport(found), "do what the problem says; a file that is damaged is replaced by a backup: latchkey db restore BACKUP --data "+dir)
 }
 
 // missingStore says of a folder that it holds no store, where that is all.

@@ -46,7 +46,11 @@ func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetSt
 	problems := append(slices.Clone(missing), p.files.problems()...)
 	degraded := p.store.problem()
 	if degraded != nil {
-		problems = append(problems, fmt.Sprintf("the store takes no writes: %v", degraded))
+		what := "the store takes no writes"
+		if errors.Is(degraded, storage.ErrDamaged) {
+			what = "the store's file is damaged, and writes may fail"
+		}
+		problems = append(problems, fmt.Sprintf("%s: %v", what, degraded))
 	}
 	status := &adminv1.GetStatusResponse{
 		Version: thisBuild().Version, Ready: len(missing) == 0, Problems: problems, Degraded: degraded != nil,

@@ -12,8 +12,20 @@ import (
 	"github.com/latchkey/latchkey/storage"
 )
 
-// openStore opens the store of a configuration.
+// openStore opens the store of a configuration, and tells what it found.
 func openStore(config *serveConfig, log *slog.Logger) (*storage.DB, error) {
+	db, err := openNewest(config, log)
+	if err != nil {
+		return nil, err
+	}
+	if gap := db.Gap(); gap != nil {
+		log.Warn("an older part of the watermark is damaged: it began anew, and a restore of a backup from before now knows of revocations alone: make a backup", "error", gap)
+	}
+	return db, nil
+}
+
+// openNewest opens the store, and accepts one that isn't the newest if it is told to.
+func openNewest(config *serveConfig, log *slog.Logger) (*storage.DB, error) {
 	o := storageOptions(&admin.Compiler{})
 	db, err := storage.Open(config.data, o)
 	older := errors.Is(err, storage.ErrRollback) || errors.Is(err, storage.ErrUnproven)
