@@ -23,7 +23,7 @@ const (
 	flipsKnob = "LATCHKEY_FLIPS"
 	seedKnob  = "LATCHKEY_SEED"
 
-	defaultFlips = 500
+	defaultFlips = 300
 	shortFlips   = 200
 )
 
