@@ -9,25 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"testing"
 
 	"golang.org/x/sys/unix"
 )
-
-// quickDir is a new folder on a disk in memory where there is one: thousands of
-// stores are made below it, and none needs to outlive the machine.
-func quickDir(t *testing.T) string {
-	t.Helper()
-	if dir, err := os.MkdirTemp("/dev/shm", "latchkey-test-"); err == nil {
-		t.Cleanup(func() {
-			if err := os.RemoveAll(dir); err != nil {
-				t.Error(err)
-			}
-		})
-		return dir
-	}
-	return t.TempDir()
-}
 
 var emptyPage = make([]byte, 4096)
 

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
+	"os"
 	"slices"
+	"testing"
 	"time"
 
 	"github.com/latchkey/latchkey/directory"
@@ -126,4 +128,19 @@ func sameKey(a, b *key.Record) bool {
 func samePrincipal(a, b *directory.Principal) bool {
 	return a.ID == b.ID && a.Suspended == b.Suspended && a.Revision == b.Revision && maps.Equal(a.Memberships, b.Memberships) &&
 		maps.EqualFunc(a.Permissions, b.Permissions, slices.Equal)
+}
+
+// quickDir is a new folder on a disk in memory where there is one: thousands of
+// stores are made below it, and none needs to outlive the machine.
+func quickDir(t *testing.T) string {
+	t.Helper()
+	if dir, err := os.MkdirTemp("/dev/shm", "latchkey-test-"); err == nil {
+		t.Cleanup(func() {
+			if err := os.RemoveAll(dir); err != nil {
+				t.Error(err)
+			}
+		})
+		return dir
+	}
+	return t.TempDir()
 }
