@@ -58,23 +58,9 @@ func (w *walker) inline(t *tree, name string, data []byte, level int) error {
 		return damaged(t.parent, "has an inline bucket %q that isn't a leaf", name)
 	}
 	p := &page{id: t.parent, kind: kind, count: int(count), data: data}
-	at, err := p.bodies()
+	_, at, err := w.entries(t, p, level, nil)
 	if err != nil {
 		return err
-	}
-	var last []byte
-	for i := range p.count {
-		flags, key, value, to, err := p.entry(i, at)
-		if err != nil {
-			return err
-		}
-		if err := w.ordered(p, i, last, key, nil); err != nil {
-			return err
-		}
-		if err := t.entry(p.id, level, flags, key, value); err != nil {
-			return err
-		}
-		last, at = key, to
 	}
 	if at != uint64(len(data)) {
 		return damaged(t.parent, "has %d bytes behind the inline bucket %q", uint64(len(data))-at, name)

@@ -134,25 +134,33 @@ func (w *walker) branch(t *tree, p *page, level int, first, end []byte) error {
 }
 
 func (w *walker) leaf(t *tree, p *page, level int, first, end []byte) error {
-	at, err := p.bodies()
+	last, at, err := w.entries(t, p, level+1, first)
 	if err != nil {
 		return err
 	}
-	var last []byte
+	return w.ends(p, at, last, end)
+}
+
+// entries calls the tree's entry for each of a leaf, and returns the last key and
+// where its bytes end. below is the level for what an entry leads to.
+func (w *walker) entries(t *tree, p *page, below int, first []byte) (last []byte, at uint64, err error) {
+	if at, err = p.bodies(); err != nil {
+		return nil, 0, err
+	}
 	for i := range p.count {
 		flags, key, value, to, err := p.entry(i, at)
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
 		if err := w.ordered(p, i, last, key, first); err != nil {
-			return err
+			return nil, 0, err
 		}
-		if err := t.entry(p.id, level+1, flags, key, value); err != nil {
-			return err
+		if err := t.entry(p.id, below, flags, key, value); err != nil {
+			return nil, 0, err
 		}
 		last, at = key, to
 	}
-	return w.ends(p, at, last, end)
+	return last, at, nil
 }
 
 // ordered checks the place of the i-th key of a page.
