@@ -2,7 +2,6 @@ package storage
 
 import (
 	"errors"
-	"os"
 
 	"google.golang.org/protobuf/proto"
 
@@ -34,20 +33,7 @@ func seen(path string, at Position, marks *watermark.Contents) (last int, own bo
 
 // walkLog calls f with the position of each entry in the log of a whole file.
 func walkLog(path string, f func(Position)) error {
-	file, err := openPrivate(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = file.Close() }() // nothing was written
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	pages, err := boltfile.New(file, info.Size())
-	if err != nil {
-		return damaged(err)
-	}
-	_, err = pages.Walk(func(bucket string, name, sealed []byte) error {
+	return walkPath(path, func(bucket string, name, sealed []byte) error {
 		if bucket != string(bucketLog) {
 			return boltfile.ErrSkip
 		}
@@ -65,7 +51,6 @@ func walkLog(path string, f func(Position)) error {
 		f(position(e.GetEpoch(), e.GetRevision(), e.GetDigest()))
 		return nil
 	})
-	return damaged(err)
 }
 
 // tell adds to what is known to have changed since an older store what its

@@ -80,16 +80,20 @@ func beginMarks(f *folder, m *logv1.Mark, marks *watermark.Contents, v *View) (*
 		if err != nil {
 			return nil, err
 		}
-		err = file.Reserve(m)
-		if err == nil {
-			err = file.Append(m)
-		}
-		if err != nil {
+		if err := addMark(file, m); err != nil {
 			return nil, errors.Join(err, file.Close())
 		}
 		return file, nil
 	}
 	return watermark.Create(f.watermark(), baseMark(v, marks))
+}
+
+// addMark appends a mark to a watermark whose store is durable already.
+func addMark(file *watermark.File, m *logv1.Mark) error {
+	if err := file.Reserve(m); err != nil {
+		return err
+	}
+	return file.Append(m)
 }
 
 // Withdrawn returns what Options.AcceptRollback withdrew again when the store

@@ -3,8 +3,6 @@ package storage
 import (
 	"errors"
 	"os"
-
-	"github.com/latchkey/latchkey/storage/boltfile"
 )
 
 // guard is the Logger of bbolt, for the one thing that bbolt says right before
@@ -25,23 +23,9 @@ func (g *guard) Errorf(string, ...any) {
 		return
 	}
 	// A file that is closed isn't scanned.
-	if err := walkFile(g.file); err != nil && !errors.Is(err, os.ErrClosed) {
+	if err := walkFile(g.file, lookAway); err != nil && !errors.Is(err, os.ErrClosed) {
 		panic(err)
 	}
-}
-
-// walkFile sees that bbolt can be trusted with a file.
-func walkFile(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	pages, err := boltfile.New(f, info.Size())
-	if err != nil {
-		return damaged(err)
-	}
-	_, err = pages.Walk(func(string, []byte, []byte) error { return nil })
-	return damaged(err)
 }
 
 // Error is never called without a format where it matters.

@@ -168,8 +168,5 @@ func (db *DB) openMarks(img *image, marks *watermark.Contents, caughtUp bool) (e
 	}
 	// The crash came between the file and the watermark.
 	m := markOf(img.newest, func(string) bool { return true })
-	if err := db.marks.Reserve(m); err != nil {
-		return err
-	}
-	return db.marks.Append(m)
+	return addMark(db.marks, m)
 }

@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
@@ -33,7 +32,7 @@ func (f *folder) upgrade(format uint64, o Options) error {
 // upgradeFile takes a file of format 1 over: whole or not at all. That format
 // has no checksums: what is wrong with an object is found once it was copied.
 func upgradeFile(path string, o Options) error {
-	if err := walkOnly(path); err != nil {
+	if err := walkPath(path, lookAway); err != nil {
 		return err
 	}
 	// bbolt's lock keeps an earlier version off, which knows no other.
@@ -52,16 +51,6 @@ func upgradeFile(path string, o Options) error {
 		return errors.Join(err, removeIfThere(temp))
 	}
 	return moveInto(temp, path)
-}
-
-// walkOnly sees that bbolt can be trusted with a file.
-func walkOnly(path string) error {
-	f, err := openPrivate(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	return walkFile(f)
 }
 
 // upgradeTransaction copies all that a store of format 1 has, and ends with an

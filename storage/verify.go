@@ -90,7 +90,7 @@ func (r *Report) read() (*image, error) {
 		return nil, nil
 	case errors.As(err, &old) && old.format < formatVersion:
 		r.Format = old.format
-		if err := walkOnly(r.Path); errors.As(err, &d) {
+		if err := walkPath(r.Path, lookAway); errors.As(err, &d) {
 			r.Problems = d.Problems
 		} else if err != nil {
 			return nil, err
