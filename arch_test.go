@@ -21,17 +21,18 @@ type importRule struct {
 var mayImport = []importRule{
 	{"proto/...", []string{"proto/..."}, "generated"},
 
-	{"key", []string{"proto/latchkey/key/v1"}, "the vocabulary: everybody speaks it, so it knows nobody"},
-	{"directory", []string{"proto/latchkey/directory/v1"}, "a vocabulary, like key"},
+	{"key", []string{"internal/alias", "proto/latchkey/key/v1"}, "the vocabulary: everybody speaks it, so it knows nobody"},
+	{"directory", []string{"internal/alias", "proto/latchkey/directory/v1"}, "a vocabulary, like key"},
 
 	{"policy", []string{"key", "directory", "proto/latchkey/policy/v1"}, "what is true of an API; it neither keeps keys nor reads files"},
-	{"storage", []string{"key", "directory", "storage/boltfile", "storage/watermark", "proto/..."}, "carries the policy as bytes and never reads it"},
+	{"storage", []string{"key", "directory", "storage/boltfile", "storage/table", "storage/watermark", "internal/alias", "proto/..."}, "carries the policy as bytes and never reads it"},
+	{"storage/table", []string{"internal/alias"}, "finds bytes by name, whatever they say"},
 	{"storage/boltfile", nil, "reads pages, whatever is in them"},
 	{"storage/watermark", []string{"proto/..."}, "remembers what the store tells it, and is told by nobody else"},
 	{"storage/storagetest", []string{"storage", "key", "directory", "proto/..."}, "a real store for other packages' tests"},
 
 	{"policyfile", []string{"policy", "key", "directory", "internal/strictyaml", "proto/..."}, "the form that people write; only tools and hubs link it"},
-	{"authz", []string{"key", "directory", "policy", "proto/..."}, "meets storage only through its own small interface, so a decision needs no disk"},
+	{"authz", []string{"key", "directory", "policy", "internal/alias", "proto/..."}, "meets storage only through its own small interface, so a decision needs no disk"},
 	{"admin", []string{"key", "directory", "policy", "policyfile", "storage", "proto/..."}, "decides apart from the store; of storage it knows what a change and a view are, and asks for the rest by its own interface"},
 
 	{"internal/oracle", nil, "an opinion of its own about the four systems; with code of ours in it, it would share our mistakes"},
@@ -60,7 +61,7 @@ var onlyIn = []struct {
 	{"connectrpc.com/...", []string{"admin", "cmd/latchkey", "proto/..."}, "the admin API is the only thing that speaks Connect"},
 	{"github.com/spf13/...", []string{"cmd/..."}, "flags belong to mains"},
 	{"net/http/pprof", []string{"cmd/...", "internal/serve"}, "registers itself on the default mux, which nothing here serves"},
-	{"unsafe", []string{"internal/faults", "proto/..."}, "memory safety; the kernel's own structures, and what is generated"},
+	{"unsafe", []string{"internal/alias", "internal/faults", "proto/..."}, "memory safety; text that isn't copied, the kernel's own structures, and what is generated"},
 	{"testing", []string{"internal/envoytest", "storage/storagetest"}, "test helpers live apart from what ships"},
 	{module + "/admin", []string{"cmd/latchkey"}, "managing keys is reachable from one main alone"},
 }

@@ -225,8 +225,9 @@ func (b *bench) make(caller Caller, text string) *adminv1.Key {
 func (b *bench) record(id string) *key.Record {
 	b.t.Helper()
 	var r *key.Record
-	b.store.View(func(v *storage.View) { r = v.Key(id) })
-	if r == nil {
+	var err error
+	b.store.View(func(v *storage.View) { r, err = v.Key(id) })
+	if r == nil || err != nil {
 		b.t.Fatalf("no key %s in the store", id)
 	}
 	return r

@@ -103,16 +103,17 @@ func (s *Server) change(ctx context.Context, caller Caller, c change) (*changed,
 // find looks up a key, and whoever has to do with it.
 func (s *Server) find(caller Caller, id string, more func(v *storage.View, l *lookup)) (*lookup, *key.Record, error) {
 	var r *key.Record
+	var unread error
 	l, err := s.look(func(v *storage.View, l *lookup) {
 		l.book.principal(v, caller.Acting)
-		if r = v.Key(id); r != nil {
+		if r, unread = v.Key(id); r != nil {
 			l.book.around(v, r)
 		}
 		if more != nil {
 			more(v, l)
 		}
 	})
-	if err != nil {
+	if err := errors.Join(err, unread); err != nil {
 		return nil, nil, err
 	}
 	if err := l.acting(caller); err != nil {

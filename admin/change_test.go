@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func TestRotate(t *testing.T) {
 			request := &adminv1.RotateKeyRequest{Id: k.GetId(), Grace: tc.grace, DryRun: true}
 			dry, err := b.rotateKey(t.Context(), tc.caller, request)
 			expect(t, err, tc.kind, tc.words...)
-			if dry.GetKey().GetToken() != "" || b.record(k.GetId()) != before {
+			if dry.GetKey().GetToken() != "" || !reflect.DeepEqual(b.record(k.GetId()), before) {
 				t.Error("a dry run rotated")
 			}
 			request.DryRun = false
@@ -47,7 +48,7 @@ func TestRotate(t *testing.T) {
 			expect(t, err, tc.kind, tc.words...)
 			after := b.record(k.GetId())
 			if err != nil {
-				if after != before {
+				if !reflect.DeepEqual(after, before) {
 					t.Error("a refused rotation changed the key")
 				}
 				return
@@ -150,8 +151,8 @@ func TestDisableEnable(t *testing.T) {
 			expect(t, err, nil)
 			k = out.GetKey()
 		}
-		if k.GetStatus() != want || (b.record(id) == before) != (was == want) {
-			t.Errorf("from %s to %s: status %s, written %v", was, want, k.GetStatus(), b.record(id) != before)
+		if k.GetStatus() != want || reflect.DeepEqual(b.record(id), before) != (was == want) {
+			t.Errorf("from %s to %s: status %s, written %v", was, want, k.GetStatus(), !reflect.DeepEqual(b.record(id), before))
 		}
 	}
 }

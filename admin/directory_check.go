@@ -120,7 +120,7 @@ func (s *Server) hanging(l *lookup, tenants, principals []string) error {
 		gone[id] = true
 	}
 	count := map[string]int{}
-	s.ledger.Keys("", func(r *key.Record) bool {
+	s.ledger.Facts(func(r *key.Facts) bool {
 		if !r.Live(l.Now) {
 			return true
 		}
@@ -143,7 +143,7 @@ func (s *Server) hanging(l *lookup, tenants, principals []string) error {
 
 // bounds reports whether a key depends on its creator: by its ceiling, or
 // because endpoints may ask the creator for permissions.
-func (w World) bounds(r *key.Record) bool {
+func (w World) bounds(r *key.Facts) bool {
 	var t *policy.KeyType
 	if p := w.Policies.Policy(r.Policy); p != nil {
 		t = p.Type(r.Type)

@@ -79,7 +79,7 @@ func (w World) bounded(p *policy.Policy, t *policy.KeyType, r *key.Record, befor
 		return nil
 	}
 	held := p.Holds(principal, r.Tenant, w.Directory)
-	missing := p.ScopeNames(p.Granted(t, r).Minus(before).Minus(held.Scopes))
+	missing := p.ScopeNames(p.Granted(t, r.Facts()).Minus(before).Minus(held.Scopes))
 	if len(missing) == 0 {
 		return nil
 	}
@@ -99,7 +99,7 @@ func (w World) outranked(p *policy.Policy, t *policy.KeyType, r *key.Record, cal
 	if caller.Acting == "" || r.Tenant == "" {
 		return nil
 	}
-	can, has := p.Held(t, r, r.Tenant, w.Directory), p.Holds(caller.Acting, r.Tenant, w.Directory)
+	can, has := p.Held(t, r.Facts(), r.Tenant, w.Directory), p.Holds(caller.Acting, r.Tenant, w.Directory)
 	more := p.PermissionNames(can.Permissions.Minus(has.Permissions))
 	if t.Ceiling {
 		more = append(p.ScopeNames(can.Scopes.Minus(has.Scopes)), more...)

@@ -63,9 +63,10 @@ func (s *Server) lookForImport(keys []*adminv1.ImportKey) (*lookup, map[key.Dige
 		digests[i], _ = digestOf(k)
 	}
 	known := map[key.Digest]bool{}
+	var f key.Facts
 	l, err := s.look(func(v *storage.View, l *lookup) {
 		for i, k := range keys {
-			known[digests[i]] = v.Lookup(digests[i]) != nil
+			known[digests[i]] = v.Lookup(digests[i], &f)
 			l.book.tenant(v, k.GetKey().GetTenant())
 			l.book.principal(v, k.GetKey().GetPrincipal(), k.GetCreator())
 		}
@@ -92,7 +93,8 @@ type batch struct {
 // add checks one key, and adds it or what is wrong with it.
 func (b *batch) add(index int, k *adminv1.ImportKey) {
 	d := b.draft(k.GetCreator(), k.GetKey())
-	if who := k.GetCreator(); who != "" && b.Directory.Principal(who) == nil {
+	who := k.GetCreator()
+	if _, ok := b.Directory.Principal(who); !ok && who != "" {
 		d.wrong.invalid("creator: %s isn't in the directory: apply it first, or correct the name", b.quote(who))
 	}
 	s, err := b.secret(d, k)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/latchkey/latchkey/key"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
-	"github.com/latchkey/latchkey/storage"
 )
 
 func mint(t testing.TB, f key.Format) string {
@@ -103,11 +102,10 @@ func TestImport(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				b.store.View(func(v *storage.View) {
-					if r := v.Lookup(d); r == nil || r.Type != k.GetKey().GetType() || r.Creator != k.GetCreator() {
-						t.Errorf("found %v", r)
-					}
-				})
+				var f key.Facts
+				if !b.store.Now().Lookup(d, &f) || f.Type != k.GetKey().GetType() || f.Creator != k.GetCreator() {
+					t.Errorf("found %v", f)
+				}
 			}
 		})
 	}

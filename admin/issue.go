@@ -116,13 +116,13 @@ func (w World) owner(d *drafted, f *adminv1.KeyFields) {
 		if f.GetTenant() != "" {
 			d.wrong.invalid("tenant: keys of the type %s belong to a principal: leave the tenant out", t.Name)
 		}
-		switch who := w.Directory.Principal(f.GetPrincipal()); {
+		switch who, ok := w.Directory.Principal(f.GetPrincipal()); {
 		case f.GetPrincipal() == "":
 			d.wrong.invalid("principal: keys of the type %s belong to a principal: name it (--principal)", t.Name)
-		case who == nil:
+		case !ok:
 			d.wrong.invalid("principal: %s isn't in the directory: apply it first, or correct the name", w.quote(f.GetPrincipal()))
-		case who.Suspended:
-			d.wrong.add(unfit("principal: %s is suspended: apply it with the status active first", who.ID))
+		case who.Suspended():
+			d.wrong.add(unfit("principal: %s is suspended: apply it with the status active first", who.ID()))
 		}
 		d.owned = len(d.wrong) == before
 		return
@@ -130,12 +130,12 @@ func (w World) owner(d *drafted, f *adminv1.KeyFields) {
 	if f.GetPrincipal() != "" {
 		d.wrong.invalid("principal: keys of the type %s belong to a tenant of the kind %s: leave the principal out", t.Name, t.Owner)
 	}
-	switch tenant := w.Directory.Tenant(f.GetTenant()); {
+	switch tenant, ok := w.Directory.Tenant(f.GetTenant()); {
 	case f.GetTenant() == "":
 		d.wrong.invalid("tenant: keys of the type %s belong to a tenant of the kind %s: name it (--tenant %s:…)", t.Name, t.Owner, t.Owner)
 	case directory.Kind(f.GetTenant()) != t.Owner:
 		d.wrong.invalid("tenant: keys of the type %s belong to a tenant of the kind %s, and %s is of another: name one as %s:…", t.Name, t.Owner, w.quote(f.GetTenant()), t.Owner)
-	case tenant == nil:
+	case !ok:
 		d.wrong.invalid("tenant: %s isn't in the directory: apply it first, or correct the name", w.quote(f.GetTenant()))
 	case !directory.Active(w.Directory, tenant.ID):
 		d.wrong.add(unfit("tenant: %s or a parent of it is suspended: apply it with the status active first", tenant.ID))

@@ -27,13 +27,18 @@ type Ledger interface {
 	Commit(context.Context, storage.Change) (storage.Position, error)
 
 	// View calls f with one revision of everything: policies, keys and
-	// directory. It doesn't block on a disk or a network, and f must be short.
+	// directory. It doesn't wait for a network or a writer's disk, and f must
+	// be short. Records of keys are read within it.
 	View(f func(*storage.View))
+
+	// Facts calls f with the facts of each key of one revision, in no order,
+	// until f returns false. They are valid until f returns.
+	Facts(f func(*key.Facts) bool)
 
 	// Keys calls f with each key whose id follows, in order of id, until f
 	// returns false. Writes go on meanwhile: everything up to the position
-	// that it returns was seen.
-	Keys(after string, f func(*key.Record) bool) storage.Position
+	// that it returns was seen. Errors are those of reads.
+	Keys(after string, f func(*key.Record) bool) (storage.Position, error)
 
 	// Directory returns all tenants and principals of one revision, by name.
 	Directory() ([]*directory.Tenant, []*directory.Principal, storage.Position)

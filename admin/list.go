@@ -41,7 +41,10 @@ func (s *Server) listKeys(ctx context.Context, caller Caller, r *adminv1.ListKey
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		found := s.candidates(r, after)
+		found, err := s.candidates(r, after)
+		if err != nil {
+			return nil, err
+		}
 		keys, err := s.listable(caller, found, r.GetStatus())
 		if err != nil {
 			return nil, err
@@ -61,17 +64,17 @@ func (s *Server) listKeys(ctx context.Context, caller Caller, r *adminv1.ListKey
 }
 
 // candidates returns the next keys that fit what doesn't change with time.
-func (s *Server) candidates(r *adminv1.ListKeysRequest, after string) []*key.Record {
+func (s *Server) candidates(r *adminv1.ListKeysRequest, after string) ([]*key.Record, error) {
 	var found []*key.Record
 	fits := func(wanted, has string) bool { return wanted == "" || wanted == has }
-	s.ledger.Keys(after, func(k *key.Record) bool {
+	_, err := s.ledger.Keys(after, func(k *key.Record) bool {
 		if fits(r.GetPolicy(), k.Policy) && fits(r.GetType(), k.Type) && fits(r.GetTenant(), k.Tenant) &&
 			fits(r.GetPrincipal(), k.Principal) && fits(r.GetEnvironment(), k.Environment) {
 			found = append(found, k)
 		}
 		return len(found) < listStride
 	})
-	return found
+	return found, err
 }
 
 // listable shows those of the keys that have the status and that the caller

@@ -43,9 +43,8 @@ func (w World) stranger(p *policy.Policy, principal string, r *key.Record) bool 
 	if r.Tenant == "" || kind == nil || len(kind.Roles) == 0 && !p.HasPermissions() {
 		return false
 	}
-	who := w.Directory.Principal(principal)
-	_, listed := who.Permissions[r.Tenant]
-	return !who.Member(r.Tenant) && !listed
+	who, _ := w.Directory.Principal(principal)
+	return !who.Member(r.Tenant) && !who.Listed(r.Tenant)
 }
 
 // acting returns an error unless the acting principal is there and active.
@@ -57,10 +56,10 @@ func (w World) acting(caller Caller) error {
 }
 
 func (w World) activePrincipal(what, id string) error {
-	switch who := w.Directory.Principal(id); {
-	case who == nil:
+	switch who, ok := w.Directory.Principal(id); {
+	case !ok:
 		return refused("%s %s isn't in the directory: apply it first, or correct the name", what, w.quote(id))
-	case who.Suspended:
+	case who.Suspended():
 		return refused("%s %s is suspended: apply it with the status active first", what, id)
 	}
 	return nil
@@ -79,9 +78,10 @@ func (w World) ruleInput(p *policy.Policy, t *policy.KeyType, caller Caller, act
 	if r.Tenant == "" {
 		return in // a principal's key stands in no tenant, so nobody has a role there
 	}
-	in.Caller.Role = w.Directory.Principal(caller.Acting).Memberships[r.Tenant]
+	who, _ := w.Directory.Principal(caller.Acting)
+	in.Caller.Role, _ = who.Role(r.Tenant)
 	in.Caller.Permissions = p.PermissionNames(p.Holds(caller.Acting, r.Tenant, w.Directory).Permissions)
-	if tenant := w.Directory.Tenant(r.Tenant); tenant != nil {
+	if tenant, ok := w.Directory.Tenant(r.Tenant); ok {
 		in.Tenant = policyfile.Tenant{ID: tenant.ID, Kind: directory.Kind(tenant.ID), Plan: tenant.Plan, Status: "active", Parent: tenant.Parent}
 		if !directory.Active(w.Directory, tenant.ID) {
 			in.Tenant.Status = "suspended"

@@ -144,7 +144,7 @@ func (s *Server) Policies() ([]*adminv1.Policy, error) {
 
 func (s *Server) liveByPolicy(l *lookup) map[string]uint64 {
 	live := map[string]uint64{}
-	s.ledger.Keys("", func(r *key.Record) bool {
+	s.ledger.Facts(func(r *key.Facts) bool {
 		if r.Live(l.Now) {
 			live[r.Policy]++
 		}

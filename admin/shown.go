@@ -39,7 +39,7 @@ func scopesOf(p *policy.Policy, t *policy.KeyType, r *key.Record) []string {
 	if t.Grant == policy.Chosen {
 		return slices.Clone(r.Scopes)
 	}
-	return p.ScopeNames(p.Granted(t, r))
+	return p.ScopeNames(p.Granted(t, r.Facts()))
 }
 
 func timestamp(t time.Time) *timestamppb.Timestamp {

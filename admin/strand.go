@@ -19,7 +19,7 @@ func (s *Server) stranded(l *lookup, name string, old, next *compiledPolicy) err
 		return nil
 	}
 	count, total := map[string]int{}, 0
-	s.ledger.Keys("", func(r *key.Record) bool {
+	_, err := s.ledger.Keys("", func(r *key.Record) bool {
 		if r.Policy != name || !r.Live(l.Now) {
 			return true
 		}
@@ -33,8 +33,8 @@ func (s *Server) stranded(l *lookup, name string, old, next *compiledPolicy) err
 		}
 		return true
 	})
-	if total == 0 {
-		return nil
+	if err != nil || total == 0 {
+		return err
 	}
 	var causes []string
 	for _, what := range slices.Sorted(maps.Keys(count)) {

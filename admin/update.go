@@ -66,7 +66,7 @@ func (w World) update(caller Caller, old *key.Record, r *adminv1.UpdateKeyReques
 	// What is added, or all when another answers for it, must be held by the
 	// one who answers, so that nothing is cut in silence, and by the caller,
 	// so that nobody hands out more than he has.
-	before := p.Granted(t, old)
+	before := p.Granted(t, old.Facts())
 	if next.Creator != old.Creator {
 		before = policy.Set{}
 	}

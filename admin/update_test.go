@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -76,7 +77,7 @@ func TestUpdate(t *testing.T) {
 			request.Id, request.DryRun = id, true
 			_, err := b.updateKey(t.Context(), tc.caller, request)
 			expect(t, err, tc.kind, tc.words...)
-			if b.record(id) != before {
+			if !reflect.DeepEqual(b.record(id), before) {
 				t.Error("a dry run changed the key")
 			}
 			request.DryRun = false
@@ -84,7 +85,7 @@ func TestUpdate(t *testing.T) {
 			expect(t, err, tc.kind, tc.words...)
 			after := b.record(id)
 			if err != nil {
-				if after != before {
+				if !reflect.DeepEqual(after, before) {
 					t.Error("a refused update changed the key")
 				}
 				return

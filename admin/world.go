@@ -60,19 +60,23 @@ type book struct {
 }
 
 // Tenant implements directory.Reader.
-func (b book) Tenant(id string) *directory.Tenant { return b.tenants[id] }
+func (b book) Tenant(id string) (directory.Tenant, bool) {
+	return directory.Maps{Tenants: b.tenants, Principals: b.principals}.Tenant(id)
+}
 
 // Principal implements directory.Reader.
-func (b book) Principal(id string) *directory.Principal { return b.principals[id] }
+func (b book) Principal(id string) (directory.Person, bool) {
+	return directory.Maps{Tenants: b.tenants, Principals: b.principals}.Principal(id)
+}
 
 // tenant takes over a tenant and its ancestors.
 func (b book) tenant(v directory.Reader, id string) {
 	for range directory.MaxDepth + 1 {
-		t := v.Tenant(id)
-		if t == nil {
+		t, ok := v.Tenant(id)
+		if !ok {
 			return
 		}
-		b.tenants[id] = t
+		b.tenants[id] = &t
 		id = t.Parent
 	}
 }
@@ -80,8 +84,8 @@ func (b book) tenant(v directory.Reader, id string) {
 // principal takes over principals.
 func (b book) principal(v directory.Reader, ids ...string) {
 	for _, id := range ids {
-		if p := v.Principal(id); p != nil {
-			b.principals[id] = p
+		if p, ok := v.Principal(id); ok {
+			b.principals[id] = p.Principal()
 		}
 	}
 }

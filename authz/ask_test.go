@@ -86,7 +86,7 @@ func (w *world) check(tb testing.TB, c *authv3.CheckRequest) answer { return w.c
 
 func (w *world) checkAt(tb testing.TB, c *authv3.CheckRequest, now time.Time) answer {
 	tb.Helper()
-	s := NewServer(Options{Source: func(f func(View)) { f(w.view()) }, Now: func() time.Time { return now }})
+	s := NewServer(Options{Source: w.view, Now: func() time.Time { return now }})
 	got, err := s.Check(context.Background(), c)
 	if err != nil {
 		tb.Fatalf("Check: %v", err)

@@ -11,27 +11,28 @@ import (
 // Decide holds a request against what is known at one revision. It is pure:
 // the same view, request and time give the same verdict.
 func Decide(v View, r *Request, now time.Time) Verdict {
-	d := decision{view: v, request: r, now: now}
-	return d.decide()
+	d := &decision{view: v, request: r, now: now}
+	d.decide()
+	return d.Verdict
 }
 
 // decision is one decision in the making. An explanation gives it a trace and
-// may present a key by its id in place of a token.
+// may present a key itself in place of a token.
 type decision struct {
 	Verdict
-	view    View
-	request *Request
-	now     time.Time
-	keyID   string
-	trace   *trace
-	secret  key.Digest
-	clean   bool
+	view      View
+	request   *Request
+	now       time.Time
+	presented *Presented
+	trace     *trace
+	found     key.Facts // what Verdict.Key points to
+	clean     bool
 }
 
 // decide runs the checks from top to bottom: who is this before what may they
 // do. Nothing after a check runs unless it passed, except that the path is
 // matched early, because a public endpoint needs nobody's name.
-func (d *decision) decide() Verdict {
+func (d *decision) decide() {
 	d.Revision = d.view.Revision
 	if d.now.Before(d.view.Latest) {
 		d.now = d.view.Latest // a clock behind the writer's would revive what has expired
@@ -47,7 +48,6 @@ func (d *decision) decide() Verdict {
 		d.known()
 	}
 	d.trace.verdict(d)
-	return d.Verdict
 }
 
 // known fills in what a refused request doesn't get to, for those who read the
@@ -60,7 +60,8 @@ func (d *decision) known() {
 	if d.Tenant == "" && d.Reason != policy.TenantMismatch {
 		d.Tenant = d.Key.Tenant
 	}
-	if t := d.view.Directory.Tenant(d.Key.Tenant); t != nil && d.Plan == "" {
+	if d.Plan == "" {
+		t, _ := d.view.Directory.Tenant(d.Key.Tenant)
 		d.Plan = t.Plan
 	}
 }
@@ -95,7 +96,7 @@ func (d *decision) addressed() policy.Reason {
 
 // authenticated finds out who is asking.
 func (d *decision) authenticated() policy.Reason {
-	if d.keyID == "" {
+	if d.presented == nil {
 		token, reason := d.request.credential(d.Place.Policy)
 		if reason != policy.Allowed {
 			return d.fail("credential", reason)
@@ -104,10 +105,11 @@ func (d *decision) authenticated() policy.Reason {
 			return d.fail("credential", policy.KeyMalformed)
 		}
 		d.pass("credential")
-		d.secret = token.Digest()
-		d.Key = d.view.Keys.Lookup(d.secret)
-	} else if d.Key = d.view.Keys.Key(d.keyID); d.Key != nil {
-		d.secret = d.Key.Current().Digest
+		if d.view.Keys.Lookup(token.Digest(), &d.found) {
+			d.Key = &d.found
+		}
+	} else {
+		d.Key = d.presented.Facts
 	}
 	if d.Key == nil || d.Key.Policy != d.Place.Policy.Name() {
 		d.Key = nil // a key of another policy is nobody's business here
@@ -117,7 +119,7 @@ func (d *decision) authenticated() policy.Reason {
 		d.Key, d.Type = nil, nil // its type was taken out of the policy, or is another's now
 		return d.fail("key", policy.KeyUnknown)
 	}
-	switch d.Key.StatusOf(d.secret, d.now) {
+	switch d.Key.Status(d.now) {
 	case key.Revoked:
 		return d.fail("status", policy.KeyRevoked)
 	case key.Expired:
@@ -127,7 +129,7 @@ func (d *decision) authenticated() policy.Reason {
 	}
 	d.pass("status")
 	if d.Type.Owner == "" {
-		if directory.ActivePrincipal(d.view.Directory, d.Key.Principal) == nil {
+		if _, ok := directory.ActivePrincipal(d.view.Directory, d.Key.Principal); !ok {
 			return d.fail("principal", policy.PrincipalGone)
 		}
 		d.pass("principal")
@@ -205,7 +207,7 @@ func (d *decision) stand(e *policy.Endpoint) bool {
 		}
 		d.Tenant = named.tenant
 	} else {
-		reached, few := d.Place.Policy.Reach(d.Type, d.Key, d.view.Directory, maxTenantsHeader)
+		reached, few := d.Place.Policy.Reach(nil, d.Type, d.Key, d.view.Directory, maxTenantsHeader)
 		switch {
 		case !few:
 			return false // too many to hand on: the request must name one
@@ -217,9 +219,8 @@ func (d *decision) stand(e *policy.Endpoint) bool {
 			d.Tenants = reached
 		}
 	}
-	if t := d.view.Directory.Tenant(d.Tenant); t != nil {
-		d.Plan = t.Plan
-	}
+	t, _ := d.view.Directory.Tenant(d.Tenant)
+	d.Plan = t.Plan
 	return !e.NeedsTenant || d.Tenant != ""
 }
 

@@ -21,9 +21,13 @@ type Question struct {
 	Path       string // with the query
 	Headers    []policy.Header
 	Token      key.Token         // presented as the policy's first place has it; empty: none but in Headers
-	KeyID      string            // presented in place of a token
+	Presented  *Presented        // in place of a token
 	Extensions map[string]string // of the Envoy route
 }
+
+// Presented is a key that is asked about by its id: it counts as presented by
+// its current secret. No facts are those of a key that isn't there.
+type Presented struct{ Facts *key.Facts }
 
 // Explanation is a decision and how it came about.
 type Explanation struct {
@@ -48,8 +52,9 @@ type Step struct {
 func Explain(v View, q Question, now time.Time) Explanation {
 	r := q.request(v)
 	t := &trace{}
-	d := decision{view: v, request: r, now: now, keyID: q.KeyID, trace: t}
-	verdict := d.decide()
+	d := &decision{view: v, request: r, now: now, presented: q.Presented, trace: t}
+	d.decide()
+	verdict := d.Verdict
 	response := respond(&verdict, r)
 	e := Explanation{Verdict: verdict, Status: 200, Steps: t.steps}
 	if ok := response.GetOkResponse(); ok != nil {
@@ -60,7 +65,7 @@ func Explain(v View, q Question, now time.Time) Explanation {
 	} else {
 		e.Status = int(response.GetDeniedResponse().GetStatus().GetCode())
 	}
-	e.access(&d)
+	e.access(d)
 	return e
 }
 
@@ -171,7 +176,7 @@ func detail(d *decision, check string) string {
 	case "credential":
 		return "in " + places(p)
 	case "status":
-		return fmt.Sprintf("%s is %s", d.Key.ID, d.Key.StatusOf(d.secret, d.now))
+		return fmt.Sprintf("%s is %s", d.Key.ID, d.Key.Status(d.now))
 	case "principal":
 		return "owner " + d.Key.Principal
 	case "tenant status":

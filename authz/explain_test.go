@@ -30,7 +30,7 @@ func steps(e Explanation) string {
 // TestStepsOfAnExplanation: they go as far as the decision went and say what
 // it saw.
 func TestStepsOfAnExplanation(t *testing.T) {
-	newWorld(t)
+	w := newWorld(t)
 	for _, c := range []struct {
 		name  string
 		ask   Question
@@ -42,8 +42,8 @@ func TestStepsOfAnExplanation(t *testing.T) {
 		{name: "not ready", ask: ask("GET", "/things", "key_full"), world: func(w *world) { w.revision = 0 }, steps: "store: passed false: NOT_READY: no revision yet"},
 		{name: "no host", ask: Question{Method: "GET", Host: "x.example", Path: "/"}, steps: `host: passed false: HOST_UNKNOWN: no policy claims the host "x.example"`},
 		{name: "no key", ask: Question{Method: "GET", Host: "api.acme.example", Path: "/things"}, steps: "host, credential: passed false: KEY_MISSING: in authorization (Bearer) or x-api-key"},
-		{name: "unknown", ask: Question{Method: "GET", Host: "api.acme.example", Path: "/things", KeyID: "key_nobody"}, steps: "host, key: passed false: KEY_UNKNOWN"},
-		{name: "by id", ask: Question{Method: "GET", Host: "api.acme.example", Path: "/things", KeyID: "key_full"}, steps: "host, status, tenant status, endpoint, environment, key type, scopes, permissions, tenant: passed true: team:t_1"},
+		{name: "unknown", ask: Question{Method: "GET", Host: "api.acme.example", Path: "/things", Presented: &Presented{}}, steps: "host, key: passed false: KEY_UNKNOWN"},
+		{name: "by id", ask: Question{Method: "GET", Host: "api.acme.example", Path: "/things", Presented: &Presented{w.keys["key_full"].Facts()}}, steps: "host, status, tenant status, endpoint, environment, key type, scopes, permissions, tenant: passed true: team:t_1"},
 		{name: "expired", ask: ask("GET", "/things", "key_full"), world: func(w *world) { w.keys["key_full"].Expires = noon }, steps: "host, credential, status: passed false: KEY_EXPIRED: key_full is expired"},
 		{name: "gone", ask: ask("GET", "/things", "key_user"), world: func(w *world) { delete(w.principals, "user:ada") }, steps: "host, credential, status, principal: passed false: PRINCIPAL_GONE: owner user:ada"},
 		{name: "suspended", ask: ask("GET", "/things", "key_full"), world: suspend("org:o_1"), steps: "host, credential, status, tenant status: passed false: TENANT_SUSPENDED: owner team:t_1"},

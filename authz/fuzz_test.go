@@ -27,7 +27,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		f.Add(seed)
 	}
-	s := NewServer(Options{Source: func(f func(View)) { f(w.view()) }, Now: func() time.Time { return noon }})
+	s := NewServer(Options{Source: w.view, Now: func() time.Time { return noon }})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var check authv3.CheckRequest
 		if proto.Unmarshal(data, &check) != nil {

@@ -34,7 +34,7 @@ func (v *Verdict) facts() map[string]string {
 	if v.Key == nil {
 		return f
 	}
-	put("key-id", v.Key.ID)
+	put("key-id", v.Key.ID.String())
 	put("type", v.Key.Type)
 	put("environment", v.Key.Environment)
 	put("principal", v.Key.Principal)

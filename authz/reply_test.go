@@ -61,8 +61,8 @@ func verdicts(w *world) *rapid.Generator[*Verdict] {
 			v.Route = rapid.SampledFrom([]*policy.Route{w.acme().Match("GET", "/things"), w.acme().Match("GET", "/status")}).Draw(t, "route")
 		}
 		if rapid.Bool().Draw(t, "known") {
-			v.Key = &key.Record{
-				ID: wild.Draw(t, "id"), Type: wild.Draw(t, "type"), Environment: wild.Draw(t, "environment"),
+			v.Key = &key.Facts{
+				ID: key.ParseID(wild.Draw(t, "id")), Type: wild.Draw(t, "type"), Environment: wild.Draw(t, "environment"),
 				Tenant: wild.Draw(t, "owner"), Principal: wild.Draw(t, "principal"), Role: wild.Draw(t, "role"),
 			}
 			v.Held.Scopes = p.Scopes()
@@ -189,7 +189,7 @@ func TestUnsafeValues(t *testing.T) {
 func TestRepliesOfThePolicy(t *testing.T) {
 	w := newWorld(t, compile(t, repliesPolicy))
 	p := w.policies.Get("replies")
-	v := Verdict{Reason: policy.ScopeMissing, Place: policy.Place{Policy: p, Environment: "live"}, Key: &key.Record{Environment: "live"}}
+	v := Verdict{Reason: policy.ScopeMissing, Place: policy.Place{Policy: p, Environment: "live"}, Key: &key.Facts{Environment: "live"}}
 	got := readAnswer(t, respond(&v, newRequest(get("/x"))))
 	if want := "r1 live production SCOPE_MISSING SCOPE_MISSING"; got.headers["x-echo"] != want {
 		t.Errorf("x-echo is %q, want %q", got.headers["x-echo"], want)

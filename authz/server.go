@@ -51,8 +51,7 @@ func (s *Server) Check(ctx context.Context, check *authv3.CheckRequest) (respons
 	}()
 	start := s.now()
 	r := newRequest(check)
-	var v Verdict
-	s.source(func(view View) { v = Decide(view, r, start) })
+	v := Decide(s.source(), r, start)
 	response = respond(&v, r)
 	if !consistent(response) {
 		s.log.ErrorContext(ctx, "inconsistent response", "reason", v.Reason.String())

@@ -54,7 +54,7 @@ func TestAPanicIsAnInternalError(t *testing.T) {
 	var log bytes.Buffer
 	s := NewServer(Options{
 		Log:    slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Source: func(func(View)) { panic("the request was " + tokens["key_full"]) },
+		Source: func() View { panic("the request was " + tokens["key_full"]) },
 	})
 	got, err := s.Check(context.Background(), get("/things?secret-path", bearer("key_full"), "x-secret: header"))
 	if got != nil || status.Code(err) != codes.Internal {
@@ -73,21 +73,9 @@ func TestAPanicIsAnInternalError(t *testing.T) {
 		t.Errorf("metrics are %v", m)
 	}
 	// The next one is answered as if nothing had been.
-	s.source = func(f func(View)) { f(w.view()) }
+	s.source = w.view
 	if got, err := s.Check(context.Background(), get("/things", bearer("key_full"))); err != nil || readAnswer(t, got).reason != "ALLOWED" {
 		t.Errorf("after a panic: %v, %v", got, err)
-	}
-}
-
-// TestASourceThatDoesNotCallBack is an outage.
-func TestASourceThatDoesNotCallBack(t *testing.T) {
-	s := NewServer(Options{Source: func(func(View)) {}})
-	got, err := s.Check(context.Background(), get("/things", bearer("key_full")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a := readAnswer(t, got); a.reason != "UNDECIDED" || a.status != 503 || a.headers["retry-after"] != "1" {
-		t.Errorf("answered with %s, status %d, %v", a.reason, a.status, a.headers)
 	}
 }
 
@@ -96,7 +84,7 @@ func TestDefaults(t *testing.T) {
 	w := newWorld(t)
 	w.keys["key_full"].Expires = time.Now().Add(time.Hour)
 	w.keys["key_none"].Expires = time.Now().Add(-time.Nanosecond)
-	s := NewServer(Options{Source: func(f func(View)) { f(w.view()) }})
+	s := NewServer(Options{Source: w.view})
 	for id, want := range map[string]string{"key_full": "ALLOWED", "key_none": "KEY_EXPIRED"} {
 		got, err := s.Check(context.Background(), get("/things", bearer(id)))
 		if err != nil || readAnswer(t, got).reason != want {
@@ -108,7 +96,7 @@ func TestDefaults(t *testing.T) {
 // TestMetrics counts one check of each reason.
 func TestMetrics(t *testing.T) {
 	w := newWorld(t)
-	s := NewServer(Options{Source: func(f func(View)) { f(w.view()) }, Now: func() time.Time { return noon }})
+	s := NewServer(Options{Source: w.view, Now: func() time.Time { return noon }})
 	for _, c := range []struct {
 		target string
 		header string
@@ -153,7 +141,7 @@ func TestNothingOfAClient(t *testing.T) {
 	w := newWorld(t)
 	var log bytes.Buffer
 	s := NewServer(Options{
-		Source: func(f func(View)) { f(w.view()) }, Now: func() time.Time { return noon },
+		Source: w.view, Now: func() time.Time { return noon },
 		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	random := rand.New(rand.NewPCG(1, 2))
@@ -247,7 +235,7 @@ func TestOneRevision(t *testing.T) {
 		now.Store(&v)
 	}
 	publish(2)
-	s := NewServer(Options{Source: func(f func(View)) { f(*now.Load()) }, Now: func() time.Time { return noon }})
+	s := NewServer(Options{Source: func() View { return *now.Load() }, Now: func() time.Time { return noon }})
 	var readers, writer sync.WaitGroup
 	done := make(chan struct{})
 	writer.Go(func() {
@@ -286,13 +274,12 @@ func TestOneRevision(t *testing.T) {
 // frozen is a world that doesn't count, so that many may read it.
 type frozen struct{ w *world }
 
-func (f frozen) Key(id string) *key.Record { return f.w.keys[id] }
-
-func (f frozen) Lookup(d key.Digest) *key.Record {
+func (f frozen) Lookup(d key.Digest, to *key.Facts) bool {
 	for _, r := range f.w.keys {
-		if r.Current().Digest == d {
-			return r
+		if f, ok := r.FactsOf(d); ok {
+			*to = *f
+			return true
 		}
 	}
-	return nil
+	return false
 }

@@ -10,7 +10,7 @@ import (
 type Verdict struct {
 	Reason   policy.Reason
 	Place    policy.Place    // whose request it is
-	Key      *key.Record     // the key that was presented, if it is known to the policy
+	Key      *key.Facts      // the key that was presented, if it is known to the policy
 	Type     *policy.KeyType // its type
 	Route    *policy.Route   // what method and path mean; answered only after who is asking
 	Tenant   string          // the one tenant that the request stands in

@@ -8,11 +8,12 @@ import (
 	"github.com/latchkey/latchkey/policy"
 )
 
-// Keys finds keys of one revision. A key that isn't there is answered with
-// nil. Implementations don't block and don't change what they return.
+// Keys finds keys of one revision.
 type Keys interface {
-	Lookup(key.Digest) *key.Record
-	Key(id string) *key.Record
+	// Lookup fills in the facts of the key with this digest among its
+	// secrets, live or ended, and reports whether there is one. It neither
+	// blocks nor allocates. What the facts point to never changes.
+	Lookup(key.Digest, *key.Facts) bool
 }
 
 // View is all that a check may know: policies, keys and directory of one
@@ -25,6 +26,5 @@ type View struct {
 	Latest    time.Time // when the revision was written: no clock may be behind it
 }
 
-// Source calls f once with the present View. f keeps nothing of it beyond
-// the call, but for records, which never change.
-type Source func(f func(View))
+// Source returns the present View, which never changes.
+type Source func() View

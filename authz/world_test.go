@@ -27,20 +27,23 @@ type world struct {
 	lookups    int // how often a key was looked up
 }
 
-func (w *world) Key(id string) *key.Record                { return w.keys[id] }
-func (w *world) Tenant(id string) *directory.Tenant       { return w.tenants[id] }
-func (w *world) Principal(id string) *directory.Principal { return w.principals[id] }
+func (w *world) Tenant(id string) (directory.Tenant, bool) {
+	return directory.Maps{Tenants: w.tenants, Principals: w.principals}.Tenant(id)
+}
 
-func (w *world) Lookup(d key.Digest) *key.Record {
+func (w *world) Principal(id string) (directory.Person, bool) {
+	return directory.Maps{Tenants: w.tenants, Principals: w.principals}.Principal(id)
+}
+
+func (w *world) Lookup(d key.Digest, to *key.Facts) bool {
 	w.lookups++
 	for _, r := range w.keys {
-		for _, s := range r.Secrets {
-			if s.Digest == d {
-				return r
-			}
+		if f, ok := r.FactsOf(d); ok {
+			*to = *f
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 func (w *world) view() View {

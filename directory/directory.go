@@ -10,10 +10,7 @@
 // must not change it.
 package directory
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // MaxDepth is how many ancestors a tenant may have.
 const MaxDepth = 8
@@ -36,19 +33,20 @@ type Principal struct {
 	Revision    uint64 // at which it last changed
 }
 
-// Reader looks up the directory of one revision. A name that isn't there is
-// answered with nil. Implementations don't block.
+// Reader looks up the directory of one revision, and tells whether a name is
+// there. Implementations don't block, and don't allocate where they are asked
+// by a check.
 type Reader interface {
-	Tenant(id string) *Tenant
-	Principal(id string) *Principal
+	Tenant(id string) (Tenant, bool)
+	Principal(id string) (Person, bool)
 }
 
 // Active reports whether the tenant may be reached: it is there, it isn't
 // suspended, and neither is an ancestor or missing.
 func Active(r Reader, id string) bool {
 	for range MaxDepth + 1 {
-		t := r.Tenant(id)
-		if t == nil || t.Suspended {
+		t, ok := r.Tenant(id)
+		if !ok || t.Suspended {
 			return false
 		}
 		if t.Parent == "" {
@@ -59,21 +57,11 @@ func Active(r Reader, id string) bool {
 	return false // a chain that is too long to have been admitted
 }
 
-// ActivePrincipal returns the principal if it is there and isn't suspended,
-// and nil otherwise.
-func ActivePrincipal(r Reader, id string) *Principal {
-	p := r.Principal(id)
-	if p == nil || p.Suspended {
-		return nil
-	}
-	return p
-}
-
-// Member reports whether the principal has a role in the tenant, one of the
-// given ones if any are given.
-func (p *Principal) Member(tenant string, roles ...string) bool {
-	role, ok := p.Memberships[tenant]
-	return ok && (len(roles) == 0 || slices.Contains(roles, role))
+// ActivePrincipal returns the principal, and whether it is there and isn't
+// suspended.
+func ActivePrincipal(r Reader, id string) (Person, bool) {
+	p, ok := r.Principal(id)
+	return p, ok && !p.Suspended()
 }
 
 // Kind returns the part of a name before the colon.

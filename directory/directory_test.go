@@ -20,8 +20,13 @@ type world struct {
 	principals map[string]*directory.Principal
 }
 
-func (w world) Tenant(id string) *directory.Tenant       { return w.tenants[id] }
-func (w world) Principal(id string) *directory.Principal { return w.principals[id] }
+func (w world) Tenant(id string) (directory.Tenant, bool) {
+	return directory.Maps{Tenants: w.tenants, Principals: w.principals}.Tenant(id)
+}
+
+func (w world) Principal(id string) (directory.Person, bool) {
+	return directory.Maps{Tenants: w.tenants, Principals: w.principals}.Principal(id)
+}
 
 // tenants reads "child<parent" words; a "!" in front is one that is suspended.
 func tenants(text string) world {
@@ -126,8 +131,10 @@ func TestPrincipals(t *testing.T) {
 	ada := &directory.Principal{ID: "user:ada", Memberships: map[string]string{"org:o_1": "owner", "org:o_2": ""}}
 	bob := &directory.Principal{ID: "user:bob", Suspended: true}
 	w := world{principals: map[string]*directory.Principal{ada.ID: ada, bob.ID: bob}}
-	if directory.ActivePrincipal(w, ada.ID) != ada || directory.ActivePrincipal(w, bob.ID) != nil || directory.ActivePrincipal(w, "user:eve") != nil {
-		t.Error("the wrong principals are active")
+	for id, want := range map[string]bool{ada.ID: true, bob.ID: false, "user:eve": false} {
+		if who, active := directory.ActivePrincipal(w, id); active != want || active && who.ID() != id {
+			t.Errorf("%s: active %v", id, active)
+		}
 	}
 	for _, test := range []struct {
 		tenant string
@@ -143,7 +150,7 @@ func TestPrincipals(t *testing.T) {
 		{"org:o_3", []string{""}, false},
 		{"", nil, false},
 	} {
-		if got := ada.Member(test.tenant, test.roles...); got != test.want {
+		if got := ada.Packed().Member(test.tenant, test.roles...); got != test.want {
 			t.Errorf("%s %q: %v", test.tenant, test.roles, got)
 		}
 	}

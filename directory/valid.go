@@ -80,10 +80,10 @@ func ValidPermission(text string) bool {
 func CheckTree(r Reader, ids []string) error {
 	var errs []error
 	for _, id := range ids {
-		at, depth := r.Tenant(id), 0
-		for at != nil && at.Parent != "" {
-			parent := r.Tenant(at.Parent)
-			if parent == nil {
+		at, ok := r.Tenant(id)
+		for depth := 0; ok && at.Parent != ""; {
+			parent, there := r.Tenant(at.Parent)
+			if !there {
 				errs = append(errs, fmt.Errorf("tenants: %s: its parent %s isn't in the directory: name it in the same file or apply it first", at.ID, at.Parent))
 				break
 			}

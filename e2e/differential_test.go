@@ -42,7 +42,7 @@ func newFixture(tb testing.TB) *fixture {
 	w := oracle.Fixture()
 	f := &fixture{oracle: w, view: world.View(w, policies)}
 	f.server = authz.NewServer(authz.Options{
-		Source: func(use func(authz.View)) { use(f.view) },
+		Source: func() authz.View { return f.view },
 		Now:    func() time.Time { return w.Now },
 	})
 	return f

@@ -214,7 +214,7 @@ func (m *mesh) seenByGRPCWeb(t *testing.T, profile envoytest.Profile, row reason
 // TestNotReady shows what clients see of a store without a revision: an
 // outage, also where the Envoy would let requests pass when asking fails.
 func TestNotReady(t *testing.T) {
-	check := authz.NewServer(authz.Options{Source: func(use func(authz.View)) { use(authz.View{}) }})
+	check := authz.NewServer(authz.Options{Source: func() authz.View { return authz.View{} }})
 	m := startMesh(t, serveCheck(t, check))
 	row := reasonRow{reason: policy.NotReady, host: "api.kodey.example", path: "/v1/chat", token: "sk_live_x"}
 	for _, profile := range profiles {

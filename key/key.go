@@ -66,18 +66,13 @@ func (r *Record) Status(now time.Time) Status {
 }
 
 // StatusOf returns what the key is for whoever presents the secret with this
-// digest: a replaced secret is Revoked from the end of its grace on.
+// digest. One that the key never had is Revoked.
 func (r *Record) StatusOf(d Digest, now time.Time) Status {
-	for i := range r.Secrets {
-		s := &r.Secrets[i]
-		if s.Digest == d {
-			if !s.Until.IsZero() && !now.Before(s.Until) {
-				return Revoked
-			}
-			return r.Status(now)
-		}
+	f, ok := r.FactsOf(d)
+	if !ok {
+		return Revoked
 	}
-	return Revoked
+	return f.Status(now)
 }
 
 // Current returns the secret that is not replaced. Every record has one.

@@ -2,7 +2,6 @@ package key
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"time"
@@ -11,9 +10,9 @@ import (
 // NewID returns a fresh public name: "key_" and 128 random bits in hex. Names
 // are never reused, because they are never guessed.
 func NewID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process first
-	return "key_" + hex.EncodeToString(b[:])
+	var id ID
+	_, _ = rand.Read(id.random[:]) // never fails: crypto/rand ends the process first
+	return id.String()
 }
 
 // Issue returns a new key: the given fields, an id, its first secret and the

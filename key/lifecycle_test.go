@@ -115,10 +115,10 @@ func TestStatusOfSecrets(t *testing.T) {
 		at                   time.Time
 		first, second, third key.Status
 	}{
-		{"in the grace", r, at(29), key.Retiring, key.Retiring, key.Revoked},
+		{"in the grace", r, at(29), key.Retiring, key.Active, key.Revoked},
 		{"the end of a grace is exclusive", r, at(30), key.Revoked, key.Active, key.Revoked},
 		{"rotated at once", must(r.Rotate(secret("third"), 0, at(25))), at(25), key.Revoked, key.Revoked, key.Active},
-		{"rotated again later", must(r.Rotate(secret("third"), 10*time.Minute, at(40))), at(45), key.Revoked, key.Retiring, key.Retiring},
+		{"rotated again later", must(r.Rotate(secret("third"), 10*time.Minute, at(40))), at(45), key.Revoked, key.Retiring, key.Active},
 		{"revoked", r.Revoke(at(25)), at(26), key.Revoked, key.Revoked, key.Revoked},
 		{"expired in the grace", must(r.Update(key.Update{Expires: new(at(25))})), at(26), key.Expired, key.Expired, key.Revoked},
 		{"disabled in the grace", must(r.Disable()), at(26), key.Disabled, key.Disabled, key.Revoked},

@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"slices"
-
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/key"
 )
@@ -21,7 +19,7 @@ func (p *Policy) all() Holder {
 // Granted returns the scopes that a key was given, before its ceiling, with
 // what they imply: those of its type, those that were chosen, or those of its
 // role. A scope or role that the policy no longer has grants nothing.
-func (p *Policy) Granted(t *KeyType, r *key.Record) Set {
+func (p *Policy) Granted(t *KeyType, r *key.Facts) Set {
 	switch t.Grant {
 	case Chosen:
 		chosen, _ := p.ScopeSet(r.Scopes)
@@ -44,17 +42,19 @@ func (p *Policy) Holds(principal, tenant string, dir directory.Reader) Holder {
 		return p.all()
 	}
 	var h Holder
-	who := directory.ActivePrincipal(dir, principal)
-	if who == nil {
+	who, ok := directory.ActivePrincipal(dir, principal)
+	if !ok {
 		return h
 	}
 	var byRole Set
 	if kind := p.kinds[directory.Kind(tenant)]; kind != nil {
-		if role := kind.Roles[who.Memberships[tenant]]; role != nil && who.Member(tenant) {
-			byRole, h.Permissions = role.Scopes, role.Permissions
+		if name, member := who.Role(tenant); member {
+			if role := kind.Roles[name]; role != nil {
+				byRole, h.Permissions = role.Scopes, role.Permissions
+			}
 		}
 	}
-	for _, name := range who.Permissions[tenant] {
+	for name := range who.Permissions(tenant) {
 		if i, ok := p.permissions.index[name]; ok {
 			h.Permissions = h.Permissions.With(i)
 		}
@@ -74,7 +74,7 @@ func (p *Policy) Holds(principal, tenant string, dir directory.Reader) Holder {
 // its ceiling. The permissions are those of its role, if it carries one, and
 // of whoever answers for it: the creator in the key's own tenant, or the
 // principal that owns it in the tenant of the request.
-func (p *Policy) Held(t *KeyType, r *key.Record, tenant string, dir directory.Reader) Holder {
+func (p *Policy) Held(t *KeyType, r *key.Facts, tenant string, dir directory.Reader) Holder {
 	h := Holder{Scopes: p.Granted(t, r)}
 	if t.Grant == ByRole {
 		if role := t.Roles[r.Role]; role != nil {
@@ -107,45 +107,47 @@ func (p *Policy) Held(t *KeyType, r *key.Record, tenant string, dir directory.Re
 // own where the type says so, or, for a principal's key, one where the
 // principal holds a listed role. No key reaches a tenant that is suspended,
 // has a suspended ancestor, or isn't there.
-func (p *Policy) Reaches(t *KeyType, r *key.Record, tenant string, dir directory.Reader) bool {
+func (p *Policy) Reaches(t *KeyType, r *key.Facts, tenant string, dir directory.Reader) bool {
 	if !directory.Active(dir, tenant) {
 		return false
 	}
 	if t.Owner == "" {
-		who := directory.ActivePrincipal(dir, r.Principal)
+		who, ok := directory.ActivePrincipal(dir, r.Principal)
 		roles := t.memberRoles[directory.Kind(tenant)]
-		return who != nil && len(roles) > 0 && who.Member(tenant, roles...)
+		return ok && len(roles) > 0 && who.Member(tenant, roles...)
 	}
 	if tenant == r.Tenant {
 		return true
 	}
-	return r.Tenant != "" && t.childKind[directory.Kind(tenant)] && dir.Tenant(tenant).Parent == r.Tenant
+	if r.Tenant == "" || !t.childKind[directory.Kind(tenant)] {
+		return false
+	}
+	child, ok := dir.Tenant(tenant)
+	return ok && child.Parent == r.Tenant
 }
 
-// Reach returns the tenants that a key reaches when a request names none: its
+// Reach appends the tenants that a key reaches when a request names none: its
 // own, or every one that its principal reaches now, sorted. It gives up, and
 // returns false, once their names joined by commas are longer than limit, so
 // that nobody's memberships make a check slow.
-func (p *Policy) Reach(t *KeyType, r *key.Record, dir directory.Reader, limit int) ([]string, bool) {
+func (p *Policy) Reach(to []string, t *KeyType, r *key.Facts, dir directory.Reader, limit int) ([]string, bool) {
 	if t.Owner != "" {
-		return []string{r.Tenant}, true
+		return append(to, r.Tenant), true
 	}
-	who := directory.ActivePrincipal(dir, r.Principal)
-	if who == nil {
-		return nil, true
+	who, ok := directory.ActivePrincipal(dir, r.Principal)
+	if !ok {
+		return to, true
 	}
-	var reached []string
 	length := -1
-	for tenant := range who.Memberships {
+	for tenant := range who.Memberships() {
 		if p.Reaches(t, r, tenant, dir) {
 			if length += 1 + len(tenant); length > limit {
-				return nil, false
+				return to, false
 			}
-			reached = append(reached, tenant)
+			to = append(to, tenant)
 		}
 	}
-	slices.Sort(reached)
-	return reached, true
+	return to, true
 }
 
 // closure returns the set with everything that its scopes imply.

@@ -49,29 +49,29 @@ func TestGranted(t *testing.T) {
 	p := compile(t, accessible)
 	for _, tc := range []struct {
 		says, typ string
-		record    key.Record
+		record    key.Facts
 		want      string
 	}{
-		{"fixed: those of the type, with what they imply", "fixed", key.Record{}, "read write"},
-		{"fixed: nothing can be chosen beside them", "fixed", key.Record{Scopes: []string{"admin"}, Role: "owner"}, "read write"},
-		{"fixed: all", "every", key.Record{}, "admin free read write"},
-		{"fixed: the ceiling is not a grant", "fixed-under", key.Record{}, "free read write"},
-		{"chosen: none means none", "chosen", key.Record{}, ""},
-		{"chosen: one", "chosen", key.Record{Scopes: []string{"read"}}, "read"},
-		{"chosen: with what it implies", "chosen", key.Record{Scopes: []string{"write"}}, "read write"},
-		{"chosen: with all that it implies", "chosen-under", key.Record{Scopes: []string{"admin"}}, "admin read write"},
-		{"chosen: not beyond what is grantable", "chosen", key.Record{Scopes: []string{"read", "admin", "free"}}, "read"},
-		{"chosen: not through what is not grantable", "chosen", key.Record{Scopes: []string{"admin"}}, ""},
-		{"chosen: a scope that is gone grants nothing", "chosen", key.Record{Scopes: []string{"gone", "read"}}, "read"},
-		{"chosen: the word all is no scope", "chosen", key.Record{Scopes: []string{"all"}}, ""},
-		{"chosen: a role grants nothing", "chosen", key.Record{Role: "owner"}, ""},
-		{"role: its scopes, with what they imply", "role", key.Record{Role: "editor"}, "free read write"},
-		{"role: none without one", "role", key.Record{}, ""},
-		{"role: the default counts when a key is made, not later", "role-under", key.Record{}, ""},
-		{"role: one that is gone grants nothing", "role", key.Record{Role: "gone"}, ""},
-		{"role: one of another kind grants nothing", "role", key.Record{Role: "helper"}, ""},
-		{"role: scopes can't be chosen beside it", "role", key.Record{Role: "viewer", Scopes: []string{"admin"}}, "read"},
-		{"a principal's key", "user", key.Record{Principal: "user:ada"}, "read write"},
+		{"fixed: those of the type, with what they imply", "fixed", key.Facts{}, "read write"},
+		{"fixed: nothing can be chosen beside them", "fixed", key.Facts{Scopes: []string{"admin"}, Role: "owner"}, "read write"},
+		{"fixed: all", "every", key.Facts{}, "admin free read write"},
+		{"fixed: the ceiling is not a grant", "fixed-under", key.Facts{}, "free read write"},
+		{"chosen: none means none", "chosen", key.Facts{}, ""},
+		{"chosen: one", "chosen", key.Facts{Scopes: []string{"read"}}, "read"},
+		{"chosen: with what it implies", "chosen", key.Facts{Scopes: []string{"write"}}, "read write"},
+		{"chosen: with all that it implies", "chosen-under", key.Facts{Scopes: []string{"admin"}}, "admin read write"},
+		{"chosen: not beyond what is grantable", "chosen", key.Facts{Scopes: []string{"read", "admin", "free"}}, "read"},
+		{"chosen: not through what is not grantable", "chosen", key.Facts{Scopes: []string{"admin"}}, ""},
+		{"chosen: a scope that is gone grants nothing", "chosen", key.Facts{Scopes: []string{"gone", "read"}}, "read"},
+		{"chosen: the word all is no scope", "chosen", key.Facts{Scopes: []string{"all"}}, ""},
+		{"chosen: a role grants nothing", "chosen", key.Facts{Role: "owner"}, ""},
+		{"role: its scopes, with what they imply", "role", key.Facts{Role: "editor"}, "free read write"},
+		{"role: none without one", "role", key.Facts{}, ""},
+		{"role: the default counts when a key is made, not later", "role-under", key.Facts{}, ""},
+		{"role: one that is gone grants nothing", "role", key.Facts{Role: "gone"}, ""},
+		{"role: one of another kind grants nothing", "role", key.Facts{Role: "helper"}, ""},
+		{"role: scopes can't be chosen beside it", "role", key.Facts{Role: "viewer", Scopes: []string{"admin"}}, "read"},
+		{"a principal's key", "user", key.Facts{Principal: "user:ada"}, "read write"},
 	} {
 		if got := strings.Join(p.ScopeNames(p.Granted(p.Type(tc.typ), &tc.record)), " "); got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.says, got, tc.want)
@@ -100,7 +100,7 @@ func TestImplies(t *testing.T) {
 			`key_types { name: "chosen" format: "ch_{secret:32}" owner: "org" grantable: "a" }`,
 			`key_types { name: "role" format: "ro_{secret:32}" owner: "org" role {} }`,
 			`endpoints { name: "x" scopes: "a" routes: "GET /x" }`)
-		for typ, r := range map[string]key.Record{"fixed": {}, "chosen": {Scopes: []string{"a"}}, "role": {Role: "r"}} {
+		for typ, r := range map[string]key.Facts{"fixed": {}, "chosen": {Scopes: []string{"a"}}, "role": {Role: "r"}} {
 			if got := strings.Join(p.ScopeNames(p.Granted(p.Type(typ), &r)), " "); got != tc.want {
 				t.Errorf("%s, %s: got %q, want %q", tc.says, typ, got, tc.want)
 			}
@@ -141,7 +141,7 @@ func TestImpliesIsReachability(t *testing.T) {
 				want = append(want, fmt.Sprintf("s%d", i))
 			}
 		}
-		got := p.ScopeNames(p.Granted(p.Type("k"), &key.Record{Scopes: []string{fmt.Sprintf("s%d", from)}}))
+		got := p.ScopeNames(p.Granted(p.Type("k"), &key.Facts{Scopes: []string{fmt.Sprintf("s%d", from)}}))
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			r.Fatalf("s%d of %v: got %v, want %v", from, edges, got, want)
 		}

@@ -66,16 +66,16 @@ func TestHolds(t *testing.T) {
 
 func TestHeld(t *testing.T) {
 	p, dir := compile(t, accessible), staff()
-	by := func(creator string, scopes ...string) key.Record {
-		return key.Record{Tenant: "org:o1", Creator: creator, Scopes: scopes}
+	by := func(creator string, scopes ...string) key.Facts {
+		return key.Facts{Tenant: "org:o1", Creator: creator, Scopes: scopes}
 	}
-	as := func(creator, role string) key.Record {
-		return key.Record{Tenant: "org:o1", Creator: creator, Role: role}
+	as := func(creator, role string) key.Facts {
+		return key.Facts{Tenant: "org:o1", Creator: creator, Role: role}
 	}
-	of := func(principal string) key.Record { return key.Record{Principal: principal} }
+	of := func(principal string) key.Facts { return key.Facts{Principal: principal} }
 	for _, tc := range []struct {
 		says, typ string
-		record    key.Record
+		record    key.Facts
 		tenant    string
 		want      string
 	}{
@@ -127,7 +127,7 @@ func TestHeld(t *testing.T) {
 		{"principal: gone", "user", of("user:gone"), "org:o1", "read write | "},
 		{"principal: a key without one is not the operator's", "user", of(""), "org:o1", "read write | "},
 		{"principal: nor is one that was a tenant's", "user", by("", "write"), "org:o1", "read write | "},
-		{"principal: the creator is not asked", "user", key.Record{Principal: "user:gone", Creator: "user:owner"}, "org:o1", "read write | "},
+		{"principal: the creator is not asked", "user", key.Facts{Principal: "user:gone", Creator: "user:owner"}, "org:o1", "read write | "},
 	} {
 		if got := held(p, p.Held(p.Type(tc.typ), &tc.record, tc.tenant, dir)); got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.says, got, tc.want)
@@ -138,7 +138,7 @@ func TestHeld(t *testing.T) {
 // One changed record takes effect on all keys of a creator at the next check.
 func TestHeldFollowsTheDirectory(t *testing.T) {
 	p, dir := compile(t, accessible), staff()
-	typ, r := p.Type("chosen-under"), &key.Record{Tenant: "org:o1", Creator: "user:editor", Scopes: []string{"admin", "free"}}
+	typ, r := p.Type("chosen-under"), &key.Facts{Tenant: "org:o1", Creator: "user:editor", Scopes: []string{"admin", "free"}}
 	who := dir.principals["user:editor"]
 	for _, step := range []struct {
 		says   string

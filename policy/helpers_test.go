@@ -91,8 +91,13 @@ type people struct {
 	principals map[string]*directory.Principal
 }
 
-func (d people) Tenant(id string) *directory.Tenant       { return d.tenants[id] }
-func (d people) Principal(id string) *directory.Principal { return d.principals[id] }
+func (d people) Tenant(id string) (directory.Tenant, bool) {
+	return directory.Maps{Tenants: d.tenants, Principals: d.principals}.Tenant(id)
+}
+
+func (d people) Principal(id string) (directory.Person, bool) {
+	return directory.Maps{Tenants: d.tenants, Principals: d.principals}.Principal(id)
+}
 
 // inhabited returns a directory of the given tenants and principals.
 func inhabited(all ...any) people {

@@ -38,11 +38,11 @@ func world() people {
 
 func TestReaches(t *testing.T) {
 	p, dir := compile(t, accessible), world()
-	own := func(tenant string) key.Record { return key.Record{Tenant: tenant} }
-	of := func(principal string) key.Record { return key.Record{Principal: principal} }
+	own := func(tenant string) key.Facts { return key.Facts{Tenant: tenant} }
+	of := func(principal string) key.Facts { return key.Facts{Principal: principal} }
 	for _, tc := range []struct {
 		says, typ string
-		record    key.Record
+		record    key.Facts
 		tenant    string
 		want      bool
 	}{
@@ -66,7 +66,7 @@ func TestReaches(t *testing.T) {
 		{"no tenant", "chosen", own("org:o1"), "", false},
 		{"a key without a tenant reaches no tenant without a parent", "chosen", own(""), "project:lone", false},
 		{"a key without a tenant reaches none", "chosen", own(""), "", false},
-		{"a principal is no help to a tenant's key", "chosen", key.Record{Tenant: "org:o2", Principal: "user:ada"}, "org:o1", false},
+		{"a principal is no help to a tenant's key", "chosen", key.Facts{Tenant: "org:o2", Principal: "user:ada"}, "org:o1", false},
 
 		{"a listed role", "user", of("user:ada"), "org:o1", true},
 		{"a role that isn't listed", "user", of("user:ada"), "org:o2", false},
@@ -95,15 +95,15 @@ func TestReach(t *testing.T) {
 	p, dir := compile(t, accessible), world()
 	for _, tc := range []struct {
 		says, typ string
-		record    key.Record
+		record    key.Facts
 		want      string
 	}{
-		{"its own", "fixed", key.Record{Tenant: "org:o1"}, "org:o1"},
-		{"its own, even where children are reached too", "chosen", key.Record{Tenant: "org:o1"}, "org:o1"},
-		{"all that its principal reaches, sorted", "user", key.Record{Principal: "user:ada"}, "org:child org:o1 project:p1"},
-		{"none while suspended", "user", key.Record{Principal: "user:off"}, ""},
-		{"none when gone", "user", key.Record{Principal: "user:gone"}, ""},
-		{"none without memberships", "user", key.Record{Principal: "user:none"}, ""},
+		{"its own", "fixed", key.Facts{Tenant: "org:o1"}, "org:o1"},
+		{"its own, even where children are reached too", "chosen", key.Facts{Tenant: "org:o1"}, "org:o1"},
+		{"all that its principal reaches, sorted", "user", key.Facts{Principal: "user:ada"}, "org:child org:o1 project:p1"},
+		{"none while suspended", "user", key.Facts{Principal: "user:off"}, ""},
+		{"none when gone", "user", key.Facts{Principal: "user:gone"}, ""},
+		{"none without memberships", "user", key.Facts{Principal: "user:none"}, ""},
 	} {
 		if got := strings.Join(reach(p, tc.typ, &tc.record, dir), " "); got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.says, got, tc.want)
@@ -112,7 +112,7 @@ func TestReach(t *testing.T) {
 }
 
 // reach is Reach without a limit.
-func reach(p *policy.Policy, keyType string, r *key.Record, dir directory.Reader) []string {
-	all, _ := p.Reach(p.Type(keyType), r, dir, math.MaxInt)
+func reach(p *policy.Policy, keyType string, r *key.Facts, dir directory.Reader) []string {
+	all, _ := p.Reach(nil, p.Type(keyType), r, dir, math.MaxInt)
 	return all
 }

@@ -53,7 +53,7 @@ func TestMatrixAgreesWithTheDecision(t *testing.T) {
 				var roles []string
 				for _, set := range table.Roles {
 					for _, name := range set.Roles {
-						held := l.Policy.Held(k, &key.Record{Role: name}, "", nil) // made by the operator
+						held := l.Policy.Held(k, &key.Facts{Role: name}, "", nil) // made by the operator
 						if set.Type == a.Type && !e.Public && k.Opens(e) && held.Scopes.Covers(e.Scopes) && held.Permissions.Covers(e.Permissions) {
 							roles = append(roles, name)
 						}

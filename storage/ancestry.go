@@ -56,12 +56,12 @@ func walkLog(path string, f func(Position)) error {
 // tell adds to what is known to have changed since an older store what its
 // objects are in this one, if this store came from it. What the watermark has is
 // older, unless it is further than this store.
-func (img *image) tell(older *View, marks *watermark.Contents, later *watermark.Changes) error {
+func (img *image) tell(older *image, marks *watermark.Contents, later *watermark.Changes) error {
 	if img.path == "" {
 		return nil
 	}
 	descends := false
-	err := walkLog(img.path, func(p Position) { descends = descends || p == older.position })
+	err := walkLog(img.path, func(p Position) { descends = descends || p == older.view.position })
 	if err != nil || !descends {
 		return err
 	}
@@ -83,20 +83,20 @@ func (img *image) tell(older *View, marks *watermark.Contents, later *watermark.
 		}
 		later.Puts[o] = p
 	}
-	for id := range older.keys {
-		if r := img.view.keys[id]; r != nil {
+	for id := range older.objects.keys {
+		if r := img.objects.keys[id]; r != nil {
 			add(logv1.Kind_KIND_KEY, id, r.ToProto())
 		}
 	}
-	for id := range older.tenants {
-		if t := img.view.tenants[id]; t != nil {
+	for id := range older.objects.tenants {
+		if t := img.objects.tenants[id]; t != nil {
 			add(logv1.Kind_KIND_TENANT, id, t.ToProto())
 		} else {
 			add(logv1.Kind_KIND_TENANT, id, nil)
 		}
 	}
-	for id := range older.principals {
-		if p := img.view.principals[id]; p != nil {
+	for id := range older.objects.principals {
+		if p := img.objects.principals[id]; p != nil {
 			add(logv1.Kind_KIND_PRINCIPAL, id, p.ToProto())
 		} else {
 			add(logv1.Kind_KIND_PRINCIPAL, id, nil)

@@ -23,11 +23,11 @@ func (db *DB) Backup(ctx context.Context, path string) (Position, error) {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 		return Position{}, fmt.Errorf("%s is there already: name a new file (%w)", path, errors.Join(err, os.ErrExist))
 	}
-	temp, was := path+newSuffix, db.Position()
+	temp := path + newSuffix
 	view := func(f func(*bbolt.Tx) error) error {
 		return db.readFile(func(tx *bbolt.Tx) error {
-			if at, err := storedPosition(tx); err != nil || at.Before(was) {
-				return errors.Join(behind(at, was), err)
+			if err := db.notBehind(tx); err != nil {
+				return err
 			}
 			return f(tx)
 		})

@@ -47,12 +47,12 @@ type Change struct {
 var encoding = proto.MarshalOptions{Deterministic: true}
 
 // puts returns the objects of the change as they will be stored at a revision.
-// The view is the store before it.
-func (c *Change) puts(v *View, revision uint64) ([]*logv1.Put, error) {
+// The view is the store before it, and before its keys, by id.
+func (c *Change) puts(v *View, before map[string]*key.Record, revision uint64) ([]*logv1.Put, error) {
 	w := putWriter{named: map[object]bool{}}
 	for _, r := range c.Keys {
 		var stored uint64
-		if old := v.keys[r.ID]; old != nil {
+		if old := before[r.ID]; old != nil {
 			stored = old.Revision
 		}
 		m := r.ToProto()
@@ -60,28 +60,24 @@ func (c *Change) puts(v *View, revision uint64) ([]*logv1.Put, error) {
 		w.put(logv1.Kind_KIND_KEY, r.ID, r.Revision == stored, m)
 	}
 	for _, t := range c.Tenants {
-		var stored uint64
-		if old := v.tenants[t.ID]; old != nil {
-			stored = old.Revision
-		}
+		old, _ := v.Tenant(t.ID)
 		m := t.ToProto()
 		m.Revision = revision
-		w.put(logv1.Kind_KIND_TENANT, t.ID, t.Revision == stored, m)
+		w.put(logv1.Kind_KIND_TENANT, t.ID, t.Revision == old.Revision, m)
 	}
 	for _, p := range c.Principals {
-		var stored uint64
-		if old := v.principals[p.ID]; old != nil {
-			stored = old.Revision
-		}
+		old, _ := v.Principal(p.ID)
 		m := p.ToProto()
 		m.Revision = revision
-		w.put(logv1.Kind_KIND_PRINCIPAL, p.ID, p.Revision == stored, m)
+		w.put(logv1.Kind_KIND_PRINCIPAL, p.ID, p.Revision == old.Revision(), m)
 	}
 	for _, id := range c.RemoveTenants {
-		w.remove(logv1.Kind_KIND_TENANT, id, v.tenants[id] != nil)
+		_, there := v.Tenant(id)
+		w.remove(logv1.Kind_KIND_TENANT, id, there)
 	}
 	for _, id := range c.RemovePrincipals {
-		w.remove(logv1.Kind_KIND_PRINCIPAL, id, v.principals[id] != nil)
+		_, there := v.Principal(id)
+		w.remove(logv1.Kind_KIND_PRINCIPAL, id, there)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Policies)) {
 		if document := c.Policies[name]; document != nil {

@@ -1,12 +1,16 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/latchkey/latchkey/directory"
+	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/storage/table"
 )
 
 // Check compares the files with themselves, with each other and with memory:
@@ -28,7 +32,7 @@ func (db *DB) Check() error {
 	if err != nil {
 		return err
 	}
-	c := checker{file: img.view, memory: &db.state}
+	c := checker{file: img.view, memory: db.Now(), numbers: db.shapes}
 	if v := judge(img, marks); !v.caughtUp {
 		c.wrong("the watermark isn't that of the file: %w", v.err)
 	}
@@ -40,7 +44,8 @@ func (db *DB) Check() error {
 }
 
 type checker struct {
-	file, memory *View // not changed while the checker is the writer
+	file, memory *View
+	numbers      *shapes // not changed while the checker is the writer
 	errs         []error
 }
 
@@ -55,27 +60,48 @@ func (c *checker) compare() {
 	}{
 		{"position", c.file.position, c.memory.position},
 		{"newest time", c.file.latest, c.memory.latest},
-		{"keys", c.file.keys, c.memory.keys},
-		{"digests", c.file.digests, c.memory.digests},
-		{"tenants", c.file.tenants, c.memory.tenants},
-		{"principals", c.file.principals, c.memory.principals},
 		{"policies", c.file.documents, c.memory.documents},
+		{"count of keys", c.file.all, c.memory.all},
 		{"count of keys that aren't revoked", c.file.unrevoked, c.memory.unrevoked},
-		{"order of keys", slices.Sorted(maps.Keys(c.file.keys)), slices.Concat(c.memory.order.runs...)},
+		{"count of secrets", c.file.keys.rows.Len(), c.memory.keys.rows.Len()},
+		{"count of tenants", c.file.tenants.Len(), c.memory.tenants.Len()},
+		{"count of principals", c.file.principals.Len(), c.memory.principals.Len()},
 	} {
-		if !reflect.DeepEqual(m.file, m.memory) && !bothEmpty(m.file, m.memory) {
-			c.wrong("%s: memory differs from the file", m.what)
+		if !reflect.DeepEqual(m.file, m.memory) {
+			c.wrong("%s: memory has %v, the file %v", m.what, m.memory, m.file)
 		}
 	}
-	for d, r := range c.memory.digests {
-		if c.memory.keys[r.ID] != r {
-			c.wrong("digest %s leads to another record than its key %.64q", d, r.ID)
+	// There are as many of each: all of one are in the other.
+	var is, was key.Facts
+	c.file.keys.rows.Each(func(row []byte) bool {
+		c.file.keys.facts(row, &is)
+		if d := key.Digest(rowDigest(row)); !c.memory.Lookup(d, &was) || !reflect.DeepEqual(is, was) {
+			c.wrong("key %.64q, digest %s: memory differs from the file", is.ID, d)
 		}
+		return len(c.errs) < maxProblems
+	})
+	same := func(what string, file, memory *table.Table) {
+		file.Each(func(entry []byte) bool {
+			if name := directory.PackedName(entry); !bytes.Equal(memory.Get(name), entry) {
+				c.wrong("%s %.64q: memory differs from the file", what, name)
+			}
+			return len(c.errs) < maxProblems
+		})
 	}
+	same("tenant", c.file.tenants, c.memory.tenants)
+	same("principal", c.file.principals, c.memory.principals)
+	c.shapes()
 }
 
-// bothEmpty reports whether both are empty slices, nil or not.
-func bothEmpty(a, b any) bool {
-	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
-	return x.Kind() == reflect.Slice && x.Len() == 0 && y.Len() == 0
+// shapes checks the writer's account of which shapes are in use.
+func (c *checker) shapes() {
+	uses := make([]int, len(c.numbers.list))
+	c.memory.keys.rows.Each(func(row []byte) bool {
+		_, _, number := readRow(row)
+		uses[number]++
+		return true
+	})
+	if !slices.Equal(uses, c.numbers.uses) {
+		c.wrong("shapes: memory counts other uses of them than there are")
+	}
 }

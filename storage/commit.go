@@ -34,8 +34,13 @@ func (db *DB) Commit(ctx context.Context, c Change) (Position, error) {
 		return Position{}, err
 	}
 	w, err := db.prepare(c)
+	if errors.Is(err, ErrDamaged) {
+		// Other objects can still be written.
+		db.damage = err
+		db.setTrouble(err)
+	}
 	if err != nil || w == nil {
-		return db.state.position, err
+		return db.Position(), err
 	}
 	if err := db.record(w); err != nil {
 		err = fmt.Errorf("writing revision %d to the store: %w", w.entry.GetRevision(), err)
@@ -50,6 +55,7 @@ func (db *DB) Commit(ctx context.Context, c Change) (Position, error) {
 type write struct {
 	entry    *logv1.Entry
 	delta    *delta
+	before   map[string]*key.Record // the keys of the delta as they were, by id
 	reveal   map[string]key.Token
 	policies any
 	mark     *logv1.Mark // once the entry has its digest
@@ -63,11 +69,16 @@ func (w *write) position() Position {
 
 // prepare accepts a change, or says why not; nil is a change of nothing.
 func (db *DB) prepare(c Change) (*write, error) {
-	at := db.state.position
+	state := db.state.Load()
+	at := state.position
 	if c.Based != (Position{}) && c.Based != at {
 		return nil, fmt.Errorf("the store is at revision %d: %w", at.Revision, key.ErrConflict)
 	}
-	puts, err := c.puts(&db.state, at.Revision+1)
+	before, err := db.stored(c.Keys)
+	if err != nil {
+		return nil, err
+	}
+	puts, err := c.puts(state, before, at.Revision+1)
 	if err != nil {
 		return nil, err
 	}
@@ -83,12 +94,12 @@ func (db *DB) prepare(c Change) (*write, error) {
 	if len(puts) == 0 {
 		return nil, nil
 	}
-	if err := db.state.admit(d); err != nil {
+	if err := state.admit(d, before); err != nil {
 		return nil, err
 	}
-	w := &write{delta: d, reveal: c.Reveal, policies: db.state.policies, entry: newEntry(&c, at, db.now(), puts)}
+	w := &write{delta: d, before: before, reveal: c.Reveal, policies: state.policies, entry: newEntry(&c, at, db.now(), puts)}
 	if d.policies != nil {
-		if w.policies, err = db.compile(d.documents(db.state.documents)); err != nil {
+		if w.policies, err = db.compile(d.documents(state.documents)); err != nil {
 			return nil, err
 		}
 	}
@@ -124,8 +135,8 @@ func (db *DB) compile(documents map[string][]byte) (policies any, err error) {
 // now is the time for a log entry: never before that of the one before it.
 func (db *DB) now() time.Time {
 	now := db.options.Now().UTC()
-	if now.Before(db.state.latest) {
-		return db.state.latest
+	if latest := db.state.Load().latest; now.Before(latest) {
+		return latest
 	}
 	return now
 }
@@ -142,6 +153,7 @@ func (db *DB) record(w *write) error {
 	if err := db.marks.Reserve(db.markOf(w)); err != nil {
 		return fmt.Errorf("%w: the watermark: %w", ErrDisk, err)
 	}
+	db.setAhead(w.before)
 	if err := contain(func() error { return db.writeFile(w) }); err != nil {
 		return db.refuse(w, err)
 	}
@@ -156,11 +168,11 @@ func (db *DB) writeFile(w *write) error {
 	}
 	// A meta page that was damaged since makes bbolt go on from the other one,
 	// without a word: from the revision before.
-	if at, err := storedPosition(tx); err != nil || at != db.state.position {
-		return errors.Join(behind(at, db.state.position), err, tx.Rollback())
+	if at, err := storedPosition(tx); err != nil || at != db.Position() {
+		return errors.Join(behind(at, db.Position()), err, tx.Rollback())
 	}
 	err = contain(func() error {
-		w.log, err = writeEntry(tx, w, db.state.position.Digest, db.log.limit(&db.options))
+		w.log, err = writeEntry(tx, w, db.Position().Digest, db.log.limit(&db.options))
 		return err
 	})
 	if p := (*panicError)(nil); errors.As(err, &p) {
@@ -181,7 +193,7 @@ func (db *DB) writeFile(w *write) error {
 
 // markOf is what the watermark remembers of a write.
 func (db *DB) markOf(w *write) *logv1.Mark {
-	return markOf(w.entry, func(id string) bool { return db.state.keys[id] != nil })
+	return markOf(w.entry, func(id string) bool { return w.before[id] != nil })
 }
 
 // confirm writes the mark of a write that is in the file.
@@ -200,15 +212,17 @@ func (db *DB) confirm(w *write) error {
 func (db *DB) publish(w *write) Position {
 	db.log = w.log
 	db.size.Store(w.size)
+	next := db.state.Load().with(w.delta, w.before, db.shapes)
+	next.policies = w.policies
+	next.position = w.position()
+	next.latest = w.entry.GetAt().AsTime()
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.state.apply(w.delta)
-	db.state.policies = w.policies
-	db.state.position = w.position()
-	db.state.latest = w.entry.GetAt().AsTime()
+	db.state.Store(next)
+	db.ahead = nil
 	close(db.changed)
 	db.changed = make(chan struct{})
-	return db.state.position
+	return next.position
 }
 
 // inPlace returns ErrMoved unless the names in the folder are those of the open

@@ -28,15 +28,15 @@ func TestCommitIsOneRevision(t *testing.T) {
 		t.Errorf("position %v, store says %v", at, db.Position())
 	}
 	db.View(func(v *storage.View) {
-		stored := v.Lookup(token.Digest())
-		if stored == nil || stored != v.Key(r.ID) || stored.Revision != 1 {
-			t.Errorf("key: %+v", stored)
+		stored, err := v.Key(r.ID)
+		if err != nil || stored == nil || !asStored(v, stored) || stored.Revision != 1 || stored.Current().Digest != token.Digest() {
+			t.Errorf("key: %+v, %v", stored, err)
 		}
-		if o := v.Tenant("org:o_1"); o == nil || o.Plan != "free" || o.Revision != 1 {
+		if o, ok := v.Tenant("org:o_1"); !ok || o.Plan != "free" || o.Revision != 1 {
 			t.Errorf("tenant: %+v", o)
 		}
-		if p := v.Principal("user:ada"); p == nil || !p.Member("org:o_1", "owner") || p.Revision != 1 || len(p.Permissions["org:o_1"]) != 1 {
-			t.Errorf("principal: %+v", p)
+		if p, ok := v.Principal("user:ada"); !ok || !p.Member("org:o_1", "owner") || p.Revision() != 1 || len(p.Principal().Permissions["org:o_1"]) != 1 {
+			t.Errorf("principal: %+v", p.Principal())
 		}
 		if keys, tenants, principals := v.Counts(); keys != 1 || tenants != 1 || principals != 1 {
 			t.Errorf("counts: %d %d %d", keys, tenants, principals)
@@ -144,14 +144,12 @@ func TestCommitReplacesWhatIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	commit(t, db, storage.Change{Keys: []*key.Record{rotated}})
-	db.View(func(v *storage.View) {
-		if v.Lookup(oldToken.Digest()) != v.Lookup(newToken.Digest()) || v.Lookup(newToken.Digest()).Revision != 2 {
-			t.Error("the two secrets lead to different records")
-		}
-		if v.Lookup(oldToken.Digest()).StatusOf(oldToken.Digest(), start) != key.Revoked {
-			t.Error("the replaced secret isn't over")
-		}
-	})
+	was, is := factsOf(db, oldToken.Digest()), factsOf(db, newToken.Digest())
+	if was == nil || is == nil || was.ID != is.ID || is.Status(start) != key.Active {
+		t.Error("the two secrets lead to different records")
+	} else if was.Status(start) != key.Revoked {
+		t.Error("the replaced secret isn't over")
+	}
 	commit(t, db, storage.Change{Keys: []*key.Record{lookUp(db, first.ID).Revoke(start)}})
 	db.View(func(v *storage.View) {
 		if keys, _, _ := v.Counts(); keys != 0 {
@@ -171,7 +169,7 @@ func TestCommitSharesNothing(t *testing.T) {
 	if k := got.keys[r.ID]; k.Disabled || k.Scopes[0] != "content:read" {
 		t.Error("the stored key changed with the caller's")
 	}
-	if string(got.documents["shortkit"]) != "document" || !got.principals["user:ada"].Member("org:o_1", "owner") {
+	if string(got.documents["shortkit"]) != "document" || !got.principals["user:ada"].Packed().Member("org:o_1", "owner") {
 		t.Error("a stored object changed with the caller's")
 	}
 }

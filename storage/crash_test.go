@@ -103,9 +103,10 @@ func TestKilledWriterLosesNothing(t *testing.T) {
 		latest = db.Position().Revision
 		db.View(func(v *storage.View) {
 			for id, revision := range made {
-				r, want := v.Key(id), revision
-				if r == nil {
-					t.Fatalf("key %s of revision %d is lost", id, revision)
+				want := revision
+				r, err := v.Key(id)
+				if r == nil || !asStored(v, r) {
+					t.Fatalf("key %s of revision %d is lost (%v)", id, revision, err)
 				}
 				if revoked[id] > 0 {
 					want = revoked[id]

@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/storage"
 )
 
@@ -21,6 +22,7 @@ type victim struct {
 	dir    string
 	db     *storage.DB
 	before truth
+	made   map[string]*key.Record // by this process
 	report report
 	writes int
 
@@ -36,7 +38,7 @@ func haveMishap(dir, spec string) error {
 	if err := json.Unmarshal([]byte(spec), &m); err != nil {
 		return err
 	}
-	v := &victim{dir: dir, overwritten: m.What == "overwritten" && m.Name == storage.FileName, report: report{Refusals: map[string]int{}}}
+	v := &victim{dir: dir, made: map[string]*key.Record{}, overwritten: m.What == "overwritten" && m.Name == storage.FileName, report: report{Refusals: map[string]int{}}}
 	var err error
 	if v.db, err = storage.Open(dir, goldenOptions(start.Add(24*time.Hour))); err != nil {
 		return err
@@ -147,13 +149,33 @@ func (v *victim) exercise() {
 }
 
 // look sees that views are what they were, and what was acknowledged since.
+// Records of keys may be refused, since they are read from the file; what checks
+// go by may not.
 func (v *victim) look(when string) {
+	for id, r := range v.before.keys {
+		if !asStored(v.db.Now(), r) {
+			v.lie("%s, checks see another key %s", when, id)
+		}
+	}
+	for _, id := range v.report.Acknowledged {
+		if !asStored(v.db.Now(), v.made[id]) {
+			v.lie("%s, checks don't see the acknowledged key %s", when, id)
+		}
+	}
 	is := dump(v.db)
+	if is.unread != nil {
+		for id, r := range is.keys {
+			if was := v.before.keys[id]; was != nil && !sameKey(was, r) {
+				v.lie("%s, the key %s is read as another", when, id)
+			}
+		}
+		is.keys = v.before.keys
+	}
 	if diff := v.before.diffWithout(is, append(v.report.Acknowledged, v.report.Unknown...)); diff != "" {
 		v.lie("%s, %s differ", when, diff)
 	}
 	for _, id := range v.report.Acknowledged {
-		if is.keys[id] == nil {
+		if is.keys[id] == nil && is.unread == nil {
 			v.lie("%s, the acknowledged key %s isn't seen", when, id)
 		}
 	}
@@ -214,6 +236,7 @@ func (v *victim) write() {
 		v.lie("%v", err)
 		return
 	}
+	v.made[id] = c.Keys[0]
 	_, err = v.db.Commit(context.Background(), c)
 	v.report.Mended = err == nil
 	switch {

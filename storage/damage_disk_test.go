@@ -64,7 +64,7 @@ func TestDamageMeetsAFullDisk(t *testing.T) {
 	}
 	faults.GiveUp(faults.Inject("", nil))
 	db.View(func(v *storage.View) {
-		if v.Tenant("team:t000005") == nil {
+		if !found(v.Tenant("team:t000005")) {
 			t.Error("views stopped")
 		}
 	})

@@ -64,10 +64,8 @@ func tell(db *storage.DB) (truth, error) {
 	db.View(func(v *storage.View) {
 		t.latest, t.policies = v.Latest(), v.Policies()
 		for id, r := range t.keys {
-			for i := range r.Secrets {
-				if v.Lookup(r.Secrets[i].Digest) != r || v.Key(id) != r {
-					lost = id
-				}
+			if k, err := v.Key(id); err != nil || !sameKey(k, r) || !asStored(v, r) {
+				lost = id
 			}
 		}
 	})

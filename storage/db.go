@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/storage/watermark"
 )
 
@@ -68,6 +69,7 @@ type DB struct {
 	// writer is held, by having sent to it, by whoever writes or closes. Its
 	// holder may read state without mu. It guards all up to file.
 	writer    chan struct{}
+	shapes    *shapes // of the newest view
 	marks     *watermark.File
 	opened    os.FileInfo // of the store's file
 	log       logExtent
@@ -84,10 +86,15 @@ type DB struct {
 	file sync.RWMutex
 	bolt *bbolt.DB
 
-	mu      sync.RWMutex // guards what follows
-	state   View
-	trouble error         // what the last write found wrong
-	changed chan struct{} // closed at the next revision
+	// state is the newest revision. Whoever only reads memory takes it as it is.
+	state atomic.Pointer[View]
+
+	// mu is held by readers that look at the state and the file together, so
+	// that none is a write ahead of the other. It guards what follows.
+	mu      sync.RWMutex
+	ahead   map[string]*key.Record // as the state has them: keys that the file may have newer
+	trouble error                  // what the last write found wrong
+	changed chan struct{}          // closed at the next revision
 }
 
 // Open opens the store in a folder, and makes both if they aren't there. The
@@ -108,6 +115,7 @@ func Open(dir string, o Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{options: o, folder: f, writer: make(chan struct{}, 1), changed: make(chan struct{})}
+	db.state.Store(newView())
 	if err := db.load(); err != nil {
 		return nil, errors.Join(err, db.release())
 	}
@@ -115,8 +123,8 @@ func Open(dir string, o Options) (*DB, error) {
 }
 
 // Close waits for a write in progress and lets go of the files. Views go on
-// answering from memory; what needs the files returns ErrClosed. Closing again
-// does nothing.
+// answering from memory; what needs the files, records among it, returns
+// ErrClosed. Closing again does nothing.
 func (db *DB) Close() error {
 	db.writer <- struct{}{}
 	defer db.unlock()
@@ -140,11 +148,7 @@ func (db *DB) release() error {
 }
 
 // Position returns how far the store is.
-func (db *DB) Position() Position {
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	return db.state.position
-}
+func (db *DB) Position() Position { return db.state.Load().position }
 
 // Changed returns a channel that is closed at the next revision. Ask for it
 // first and look at the store then, so that no revision falls in between.

@@ -29,6 +29,9 @@ type delta struct {
 func (d *delta) add(p *logv1.Put) error {
 	o := object{p.GetKind(), p.GetName()}
 	name, err := d.addObject(p)
+	if err == nil && o.kind != logv1.Kind_KIND_POLICY && len(p.GetValue()) > objectMax {
+		err = fmt.Errorf("it is %d bytes long, and an object has %d at most", len(p.GetValue()), objectMax)
+	}
 	if err == nil && name != o.name {
 		err = fmt.Errorf("it is stored under another name than its own, %.64q", name)
 	}
@@ -116,15 +119,16 @@ func (d *delta) documents(before map[string][]byte) map[string][]byte {
 }
 
 // admit returns why the view can't become what the delta says: each digest
-// belongs to one key, and a key neither forgets a secret nor comes back.
-func (v *View) admit(d *delta) error {
+// belongs to one key, and a key neither forgets a secret nor comes back. before
+// is the keys of the delta as they are, by id.
+func (v *View) admit(d *delta, before map[string]*key.Record) error {
 	fresh := make(map[key.Digest]bool, len(d.keys))
+	var owner key.Facts
 	for _, r := range d.keys {
-		old := v.keys[r.ID]
+		old := before[r.ID]
 		for i := range r.Secrets {
 			digest := r.Secrets[i].Digest
-			owner := v.digests[digest]
-			if fresh[digest] || owner != nil && owner.ID != r.ID {
+			if fresh[digest] || v.Lookup(digest, &owner) && owner.ID != key.ParseID(r.ID) {
 				return fmt.Errorf("key %.64q: %w: mint another", r.ID, key.ErrDuplicate)
 			}
 			fresh[digest] = true

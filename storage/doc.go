@@ -1,5 +1,5 @@
 // Package storage is the file of record: keys, the directory and the policies
-// in one bbolt file, and the same in memory for those who ask at every request.
+// in one bbolt file, and in memory what checks ask for at every request.
 //
 // # The files
 //
@@ -43,9 +43,18 @@
 // # Concurrency
 //
 // All methods of DB are safe for concurrent use. Writers wait for each other.
-// Views wait for no disk: the memory is changed after the files, for no longer
-// than it takes to swap pointers. What is read belongs to the store and is not
-// to be changed; a change replaces an object by a new one.
+// A View never changes: a write makes the next one, which shares with it all
+// that stayed the same, and puts it in its place. So who reads memory takes no
+// lock and waits for nobody. What is read belongs to the store and is not to be
+// changed.
+//
+// # In memory
+//
+// Of a key memory has what a check needs, in one row for each of its secrets
+// (package table; memory.go draws it): about 70 bytes. The record is in the file
+// alone: DB.View and DB.Keys read it there. Tenants and principals are packed
+// in the same way (directory/packed.go). The memory is made anew by Open, out of
+// the file that it verifies, and Check compares the two.
 //
 // bbolt's read transactions stay inside this package and are short, since a
 // long one makes the file grow.

@@ -64,7 +64,9 @@ func TestViewsDoNotWaitForTheDisk(t *testing.T) {
 				t.Fatalf("revision %d before it is on disk", v.Position().Revision)
 			}
 		})
-		db.Keys("", func(*key.Record) bool { return true })
+		if _, err := db.Keys("", func(*key.Record) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
 		db.Directory()
 		db.Documents()
 		db.Changed()

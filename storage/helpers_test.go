@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -67,8 +68,39 @@ func refused(t failer, db *storage.DB, c storage.Change, kind error) {
 }
 
 func lookUp(db *storage.DB, id string) (r *key.Record) {
-	db.View(func(v *storage.View) { r = v.Key(id) })
+	db.View(func(v *storage.View) { r, _ = v.Key(id) })
 	return r
+}
+
+// found reports whether a look-up found something.
+func found[T any](_ T, ok bool) bool { return ok }
+
+// factsOf returns what memory says of whoever presents the secret with a digest.
+func factsOf(db *storage.DB, d key.Digest) *key.Facts {
+	var f key.Facts
+	if !db.Now().Lookup(d, &f) {
+		return nil
+	}
+	return &f
+}
+
+// asStored reports whether memory says of each secret of a record what the
+// record does.
+func asStored(v *storage.View, r *key.Record) bool {
+	for i := range r.Secrets {
+		want, _ := r.FactsOf(r.Secrets[i].Digest)
+		var f key.Facts
+		if !v.Lookup(r.Secrets[i].Digest, &f) || !sameFacts(&f, want) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameFacts(a, b *key.Facts) bool {
+	x, y := *a, *b
+	x.Scopes, y.Scopes = nil, nil
+	return slices.Equal(a.Scopes, b.Scopes) && reflect.DeepEqual(x, y)
 }
 
 // contents is everything that a store tells.
@@ -78,11 +110,12 @@ type contents struct {
 	tenants    map[string]*directory.Tenant
 	principals map[string]*directory.Principal
 	documents  map[string][]byte
+	unread     error // why not all keys are there
 }
 
 func dump(db *storage.DB) contents {
 	c := contents{keys: map[string]*key.Record{}, tenants: map[string]*directory.Tenant{}, principals: map[string]*directory.Principal{}}
-	db.Keys("", func(r *key.Record) bool {
+	_, c.unread = db.Keys("", func(r *key.Record) bool {
 		c.keys[r.ID] = r
 		return true
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -18,11 +19,19 @@ import (
 type image struct {
 	path    string // where the file can be read again; empty where it can't
 	view    *View  // all but the compiled policies
+	shapes  *shapes
+	objects *objects // where they were asked for
 	floor   uint64
 	logSize int64
 	newest  *logv1.Entry // nil at revision 0
 	before  Position     // the position before the newest entry, where that is known
 	stats   boltfile.Stats
+}
+
+// reading is how a file is read.
+type reading struct {
+	objects bool // keep all objects, decoded
+	deep    bool // compare the log with the objects too
 }
 
 // maxProblems bounds how many problems of one file are told.
@@ -31,11 +40,9 @@ const maxProblems = 20
 // imageReader gathers an image from a walk through a file.
 type imageReader struct {
 	image
-	delta    delta
-	digest   Digest
-	problems []error
-	more     int // problems that aren't told
-	reason   string
+	how     reading
+	objects *gatherer
+	problems
 
 	seen     map[string]bool
 	position Position // that meta tells
@@ -45,27 +52,56 @@ type imageReader struct {
 	tail     [2][]byte                     // the newest log entries
 	tokens   map[string]key.Token          // kept ones
 	logged   map[object]*[sha256.Size]byte // by the newest entry of each; nil: removed
-	stored   map[object]*[sha256.Size]byte
+}
+
+// problems is what is wrong with a file. It is safe for concurrent use.
+type problems struct {
+	mu     sync.Mutex
+	list   []error
+	more   int // that aren't told
+	reason string
+}
+
+func (p *problems) wrong(reason, format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reason == "" {
+		p.reason = reason
+	}
+	if len(p.list) == maxProblems {
+		p.more++
+		return
+	}
+	p.list = append(p.list, fmt.Errorf(format, args...))
+}
+
+func (p *problems) damage() error {
+	if p.more > 0 {
+		p.list = append(p.list, fmt.Errorf("and %d more", p.more))
+	}
+	return &DamageError{Reason: p.reason, Problems: p.list}
 }
 
 // readImage reads a file of this format, page by page and by no other means
 // than reading, so that no damage can do worse than an error. What is wrong
-// with the file is a *DamageError, with all that could be told apart. A deep
-// reading also compares the log with the objects.
-func readImage(file io.ReaderAt, size int64, deep bool) (*image, error) {
-	r := &imageReader{seen: map[string]bool{}, tokens: map[string]key.Token{}}
-	if deep {
-		r.logged, r.stored = map[object]*[sha256.Size]byte{}, map[object]*[sha256.Size]byte{}
-	}
+// with the file is a *DamageError, with all that could be told apart.
+func readImage(file io.ReaderAt, size int64, how reading) (*image, error) {
 	f, err := openImage(file, size)
 	if err != nil {
 		return nil, err
 	}
-	if r.stats, err = f.Walk(r.visit); err != nil {
+	r := &imageReader{how: how, seen: map[string]bool{}, tokens: map[string]key.Token{}}
+	if how.deep {
+		r.logged = map[object]*[sha256.Size]byte{}
+	}
+	r.objects = newGatherer(how, &r.problems)
+	r.stats, err = f.Walk(r.visit)
+	r.objects.wait()
+	if err != nil {
 		return nil, damaged(err)
 	}
 	r.finish()
-	if len(r.problems) > 0 {
+	if len(r.list) > 0 {
 		return nil, r.damage()
 	}
 	return &r.image, nil
@@ -120,24 +156,6 @@ func (e *formatError) Error() string {
 
 func (e *formatError) Is(target error) bool { return target == ErrFormat }
 
-func (r *imageReader) wrong(reason, format string, args ...any) {
-	if r.reason == "" {
-		r.reason = reason
-	}
-	if len(r.problems) == maxProblems {
-		r.more++
-		return
-	}
-	r.problems = append(r.problems, fmt.Errorf(format, args...))
-}
-
-func (r *imageReader) damage() error {
-	if r.more > 0 {
-		r.problems = append(r.problems, fmt.Errorf("and %d more", r.more))
-	}
-	return &DamageError{Reason: r.reason, Problems: r.problems}
-}
-
 // visit is called for each value, and once with nil for each bucket.
 func (r *imageReader) visit(bucket string, name, sealed []byte) error {
 	if name == nil {
@@ -149,6 +167,10 @@ func (r *imageReader) visit(bucket string, name, sealed []byte) error {
 		return boltfile.ErrSkip
 	}
 	if bucket == string(bucketMeta) && string(name) == string(metaFormat) {
+		return nil
+	}
+	if kind, ok := kindIn(bucket); ok {
+		r.objects.add(kind, name, sealed)
 		return nil
 	}
 	value, err := unseal([]byte(bucket), name, sealed)
@@ -163,8 +185,6 @@ func (r *imageReader) visit(bucket string, name, sealed []byte) error {
 		r.log(name, value)
 	case string(bucketReveal):
 		r.tokens[string(name)] = key.NewToken(string(value))
-	default:
-		r.object(bucket, string(name), value)
 	}
 	return nil
 }
@@ -196,20 +216,6 @@ func (r *imageReader) meta(name string, value []byte) {
 	}
 	if !ok {
 		r.wrong("meta", "meta: its %s isn't one", name)
-	}
-}
-
-func (r *imageReader) object(bucket, name string, value []byte) {
-	kind, _ := kindIn(bucket)
-	o := object{kind, name}
-	if err := r.delta.add(&logv1.Put{Kind: kind, Name: name, Value: value}); err != nil {
-		r.wrong("record", "%w", err)
-		return
-	}
-	r.digest.add(digestOf(o, value))
-	if r.stored != nil {
-		sum := sha256.Sum256(value)
-		r.stored[o] = &sum
 	}
 }
 
@@ -267,34 +273,30 @@ func (r *imageReader) finish() {
 		r.wrong("meta", "meta: its position is missing")
 	}
 	r.finishLog()
-	v := newView(len(r.delta.keys))
-	if err := v.admit(&r.delta); err != nil {
-		r.wrong("record", "%w", err)
-	}
-	if len(r.problems) > 0 {
+	v := r.objects.view()
+	if len(r.list) > 0 {
 		return // what follows can only repeat it
 	}
-	v.apply(&r.delta)
 	v.position = r.position
 	if r.newest != nil {
 		v.latest = r.newest.GetAt().AsTime()
 	}
-	r.view = v
-	if r.digest != r.position.Digest {
-		r.wrong("digest", "the digest of its objects is %.4x and should be %.4x: objects are missing, or older than the rest", r.digest[:], r.position.Digest[:])
+	r.view, r.shapes, r.image.objects = v, r.objects.shapes, r.objects.whole
+	if r.objects.digest != r.position.Digest {
+		r.wrong("digest", "the digest of its objects is %.4x and should be %.4x: objects are missing, or older than the rest", r.objects.digest[:], r.position.Digest[:])
 	}
 	for id, token := range r.tokens {
-		if k := v.keys[id]; k == nil || !mayKeep(k, token) {
+		if !v.mayReveal(id, token) {
 			r.wrong("reveal", "reveal: the token of %.64q isn't the current one of an unrevoked key", id)
 		}
 	}
-	for id, k := range v.keys {
-		if k.Revision == 0 || k.Revision > r.position.Revision {
-			r.wrong("record", "key %.64q has the revision %d", id, k.Revision)
+	for _, odd := range []revised{r.objects.oldest, r.objects.newest} {
+		if odd.id != "" && (odd.revision == 0 || odd.revision > r.position.Revision) {
+			r.wrong("record", "key %.64q has the revision %d", odd.id, odd.revision)
 		}
 	}
 	for o, sum := range r.logged {
-		if is := r.stored[o]; (is == nil) != (sum == nil) || is != nil && *is != *sum {
+		if is := r.objects.sums[o]; (is == nil) != (sum == nil) || is != nil && *is != *sum {
 			r.wrong("log", "%s: the log has other bytes for it", o)
 		}
 	}

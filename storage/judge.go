@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/latchkey/latchkey/key"
 	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
 	"github.com/latchkey/latchkey/storage/boltfile"
 	"github.com/latchkey/latchkey/storage/watermark"
@@ -65,11 +66,13 @@ func baseMark(v *View, marks *watermark.Contents) *logv1.Mark {
 	if !v.latest.IsZero() {
 		m.At = timestamppb.New(v.latest)
 	}
-	for id, r := range v.keys {
-		if !r.Revoked.IsZero() {
-			m.Revoked = append(m.Revoked, id)
+	var f key.Facts
+	v.keys.rows.Each(func(row []byte) bool {
+		if v.keys.facts(row, &f); f.Revoked {
+			m.Revoked = append(m.Revoked, f.ID.String())
 		}
-	}
+		return true
+	})
 	if marks != nil {
 		m.Revoked = slices.AppendSeq(m.Revoked, maps.Keys(marks.After(-1).Revoked))
 	}
@@ -144,8 +147,12 @@ func (e *RollbackError) Error() string {
 	return b.String()
 }
 
-func rollbackError(path string, img *image, marks *watermark.Contents, cause error) error {
-	lost, err := withdraw(path, img.view, marks, nil)
+func rollbackError(path string, marks *watermark.Contents, cause error) error {
+	var lost *withdrawals
+	whole, err := readWhole(path)
+	if err == nil {
+		lost, err = withdraw(whole, marks, nil)
+	}
 	e := &RollbackError{Path: path, Cause: cause, Unknown: true}
 	if lost != nil {
 		e.Alive, e.Unknown = lost.list, !lost.sure

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/latchkey/latchkey/key"
 	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
 	"github.com/latchkey/latchkey/storage/watermark"
 )
@@ -19,19 +20,24 @@ const (
 // a new epoch, which supersedes what the watermark knew, and withdraws again
 // what had been withdrawn. Until the watermark has it, what it supersedes tells
 // Open that no acknowledged write is missing but those that were given up.
-func (db *DB) takeOver(c Change, marks *watermark.Contents) (*write, error) {
-	at := db.state.position
-	puts, err := c.puts(&db.state, at.Revision+1)
+// keys are those of the older store.
+func (db *DB) takeOver(c Change, keys map[string]*key.Record, marks *watermark.Contents) (*write, error) {
+	state := db.state.Load()
+	at := state.position
+	w := &write{delta: &delta{}, before: map[string]*key.Record{}, policies: state.policies}
+	for _, r := range c.Keys {
+		w.before[r.ID] = keys[r.ID]
+	}
+	puts, err := c.puts(state, w.before, at.Revision+1)
 	if err != nil {
 		return nil, err
 	}
-	w := &write{delta: &delta{}, policies: db.state.policies}
 	for _, p := range puts {
 		if err := w.delta.add(p); err != nil {
 			return nil, err
 		}
 	}
-	if err := db.state.admit(w.delta); err != nil {
+	if err := state.admit(w.delta, w.before); err != nil {
 		return nil, err
 	}
 	w.entry = newEntry(&c, at, db.now(), puts)
@@ -52,13 +58,17 @@ func lastMark(marks *watermark.Contents) *logv1.Position {
 
 // acceptRollback goes on from a file that isn't proven to be the newest.
 func (db *DB) acceptRollback(marks *watermark.Contents) error {
-	lost, err := withdraw(db.folder.file(), &db.state, marks, nil)
+	img, err := readWhole(db.folder.file())
+	if err != nil {
+		return err
+	}
+	lost, err := withdraw(img, marks, nil)
 	if err != nil {
 		return err
 	}
 	change := lost.change
 	change.Action, change.Note = actionAccept, fmt.Sprintf("%d objects withdrawn again", len(lost.list))
-	w, err := db.takeOver(change, marks)
+	w, err := db.takeOver(change, img.objects.keys, marks)
 	if err != nil {
 		return err
 	}
@@ -68,7 +78,7 @@ func (db *DB) acceptRollback(marks *watermark.Contents) error {
 	}
 	db.publish(w)
 	db.withdrawn = lost.list
-	db.marks, err = beginMarks(db.folder, w.mark, marks, &db.state)
+	db.marks, err = beginMarks(db.folder, w.mark, marks, db.state.Load())
 	return err
 }
 

@@ -22,6 +22,7 @@ type pending struct {
 // bbolt makes a transaction visible by its last page.
 func (db *DB) refuse(w *write, cause error) error {
 	if errors.Is(cause, ErrDamaged) {
+		db.setAhead(nil)
 		// Other objects can still be written: a revocation must not wait for
 		// the repair, and the watermark remembers it.
 		db.damage = cause
@@ -40,7 +41,8 @@ func (db *DB) refuse(w *write, cause error) error {
 			return err
 		})
 	})
-	if err == nil && at == db.state.position {
+	if err == nil && at == db.Position() {
+		db.setAhead(nil)
 		return fmt.Errorf("%w: %w", ErrDisk, cause)
 	}
 	return db.hold(&pending{write: w, doubt: true}, errors.Join(cause, err))
@@ -80,8 +82,9 @@ func (db *DB) resolve() error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w; reading it again: %w", p.cause, err)
-	case at == db.state.position:
+	case at == db.Position():
 		db.pending = nil
+		db.setAhead(nil)
 		return nil
 	case at != p.write.position():
 		return fmt.Errorf("%w; the file is at %s", p.cause, at)

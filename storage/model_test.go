@@ -292,8 +292,9 @@ func (m *machine) Check(t *rapid.T) {
 	}
 	m.db.View(func(v *storage.View) {
 		for digest, id := range m.digests {
-			if r := v.Lookup(digest); r == nil || r.ID != id || r != v.Key(id) {
-				t.Fatalf("digest %s leads to %v, want %s", digest, r, id)
+			var f key.Facts
+			if !v.Lookup(digest, &f) || f.ID.String() != id || !asStored(v, m.model.keys[id]) {
+				t.Fatalf("digest %s leads to %v, want %s", digest, f.ID, id)
 			}
 		}
 		if keys, tenants, principals := v.Counts(); keys != unrevoked || tenants != len(m.model.tenants) || principals != len(m.model.principals) {

@@ -24,7 +24,7 @@ func (db *DB) load() error {
 	}
 	verdict := judge(img, marks)
 	if verdict.err != nil && !db.options.AcceptRollback {
-		return rollbackError(db.folder.file(), img, marks, verdict.err)
+		return rollbackError(db.folder.file(), marks, verdict.err)
 	}
 	if img.view.policies, err = db.compile(img.view.documents); err != nil {
 		return fmt.Errorf("%s: %w: run the version that accepted them, and correct or remove the policy there", db.folder.file(), err)
@@ -39,7 +39,8 @@ func (db *DB) load() error {
 	if err := db.readFile(func(tx *bbolt.Tx) error { db.size.Store(tx.Size()); return nil }); err != nil {
 		return err
 	}
-	db.state = *img.view
+	db.state.Store(img.view)
+	db.shapes = img.shapes
 	db.log = logExtent{floor: img.floor, size: img.logSize}
 	if verdict.err != nil {
 		return db.acceptRollback(marks)
@@ -91,7 +92,12 @@ func (db *DB) readOrCreate(marks *watermark.Contents) (*image, error) {
 }
 
 // readStore reads the store's file for Open.
-func readStore(path string) (*image, error) {
+func readStore(path string) (*image, error) { return readPrivate(path, reading{}) }
+
+// readWhole reads a store's file with all its objects, decoded.
+func readWhole(path string) (*image, error) { return readPrivate(path, reading{objects: true}) }
+
+func readPrivate(path string, how reading) (*image, error) {
 	f, err := openPrivate(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -101,7 +107,7 @@ func readStore(path string) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := readImage(f, info.Size(), false)
+	img, err := readImage(f, info.Size(), how)
 	if err == nil {
 		img.path = path
 	}

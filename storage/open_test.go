@@ -48,8 +48,8 @@ func TestReopenGivesTheSame(t *testing.T) {
 		t.Errorf("after opening again, %s differ", diff)
 	}
 	db.View(func(v *storage.View) {
-		if !v.Latest().Equal(now) || v.Policies() != "document" || v.Lookup(token.Digest()) == nil {
-			t.Errorf("latest %s, policies %v, key %v", v.Latest(), v.Policies(), v.Lookup(token.Digest()))
+		if !v.Latest().Equal(now) || v.Policies() != "document" || !v.Lookup(token.Digest(), &key.Facts{}) {
+			t.Errorf("latest %s, policies %v", v.Latest(), v.Policies())
 		}
 	})
 	if at := commit(t, db, storage.Change{RemoveTenants: []string{"org:o_2"}}); at.Revision != before.position.Revision+1 || at.Epoch != before.position.Epoch {
@@ -221,7 +221,7 @@ func TestClosed(t *testing.T) {
 		t.Errorf("Check: %v", err)
 	}
 	db.View(func(v *storage.View) {
-		if v.Lookup(token.Digest()) == nil {
+		if !v.Lookup(token.Digest(), &key.Facts{}) {
 			t.Error("memory went with the file")
 		}
 	})

@@ -58,10 +58,7 @@ func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 // digestOf returns the digest of one stored object.
 func digestOf(o object, value []byte) (d Digest) {
 	h := sha256.New()
-	var head [8]byte
-	binary.LittleEndian.PutUint32(head[:], uint32(o.kind))
-	binary.LittleEndian.PutUint32(head[4:], uint32(len(o.name)))
-	_, _ = h.Write(head[:])
+	_, _ = h.Write(appendHead(nil, o.kind, len(o.name)))
 	_, _ = h.Write([]byte(o.name))
 	_, _ = h.Write(value)
 	h.Sum(d[:0])

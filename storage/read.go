@@ -14,56 +14,209 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
+// Now returns the newest revision. It takes no lock and waits for nothing.
+func (db *DB) Now() *View { return db.state.Load() }
+
+// View calls f with the store as it is now, records of keys included. No change
+// becomes visible while f runs, so f must be short and must not call methods of
+// the DB; View.Key is not to be called after it.
+func (db *DB) View(f func(*View)) {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	v := *db.state.Load()
+	v.records = db.readRecord
+	f(&v)
+}
+
+// someKeys is how many keys are read in one go.
+const someKeys = 256
+
 // Keys calls f with each key whose id follows, in order of id, until f returns
 // false; "" begins at the first. Writes go on meanwhile and f may take its
 // time: a key that is written during the walk is seen as it was or as it
 // became. The position returned is that of the beginning: everything up to it
-// was seen.
-func (db *DB) Keys(after string, f func(*key.Record) bool) Position {
-	start := db.Position()
-	var some []*key.Record
+// was seen. Errors are those of reads.
+func (db *DB) Keys(after string, f func(*key.Record) bool) (Position, error) {
+	now := db.Now()
+	start, whole, seen := now.position, after == "", 0
 	for {
-		some = db.someKeys(some[:0], after)
-		if len(some) == 0 {
-			return start
+		some, last, err := db.someKeys(after)
+		if err == nil && last == "" && whole && seen < now.all {
+			err = &DamageError{Reason: "page", Problems: []error{fmt.Errorf("%d of the keys aren't where they should be: restore a backup (latchkey db restore)", now.all-seen)}}
 		}
+		if err != nil || last == "" {
+			return start, err
+		}
+		seen += len(some)
 		for _, r := range some {
 			if !f(r) {
-				return start
+				return start, nil
 			}
 		}
-		after = some[len(some)-1].ID
+		after = last
 	}
 }
 
-// someKeys appends the next few keys.
-func (db *DB) someKeys(to []*key.Record, after string) []*key.Record {
+// someKeys returns the next few keys, and the last id that was looked at: none
+// where no more follow.
+func (db *DB) someKeys(after string) (some []*key.Record, last string, err error) {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
-	for _, id := range db.state.order.after(after) {
-		to = append(to, db.state.keys[id])
+	err = db.readFile(func(tx *bbolt.Tx) error {
+		if err := db.notBehind(tx); err != nil {
+			return err
+		}
+		c := tx.Bucket(bucketRecords).Cursor()
+		name, sealed := c.Seek([]byte(after))
+		if string(name) == after {
+			name, sealed = c.Next()
+		}
+		for n := 0; name != nil && n < someKeys; n++ {
+			last = string(name)
+			r, err := db.recordOf(last, sealed)
+			if err != nil {
+				return err
+			}
+			if r != nil {
+				some = append(some, r)
+			}
+			name, sealed = c.Next()
+		}
+		return nil
+	})
+	return some, last, err
+}
+
+// recordOf returns the record that is stored sealed as the state has it: nil
+// for a key that the file has and the state hasn't yet. mu must be held.
+func (db *DB) recordOf(id string, sealed []byte) (*key.Record, error) {
+	if r, ok := db.ahead[id]; ok {
+		return r, nil
 	}
-	return to
+	r, err := decodeRecord(id, sealed)
+	if err != nil {
+		return nil, &DamageError{Reason: "record", Problems: []error{fmt.Errorf("key %.64q: %w", id, err)}}
+	}
+	return r, nil
+}
+
+// decodeRecord returns the record that is stored sealed under an id, and nil
+// for nothing.
+func decodeRecord(id string, sealed []byte) (*key.Record, error) {
+	if sealed == nil {
+		return nil, nil
+	}
+	value, err := unseal(bucketRecords, []byte(id), sealed)
+	if err != nil {
+		return nil, err
+	}
+	d := &delta{}
+	if err := d.add(&logv1.Put{Kind: logv1.Kind_KIND_KEY, Name: id, Value: value}); err != nil {
+		return nil, err
+	}
+	return d.keys[0], nil
+}
+
+// readRecord reads a record as the state has it. mu must be held.
+func (db *DB) readRecord(id string) (r *key.Record, err error) {
+	err = db.readFile(func(tx *bbolt.Tx) error {
+		if err := db.notBehind(tx); err != nil {
+			return err
+		}
+		r, err = db.recordOf(id, tx.Bucket(bucketRecords).Get([]byte(id)))
+		return err
+	})
+	if err == nil && r == nil && db.Now().has(key.ParseID(id)) {
+		// bbolt believes its pages: in a damaged one it sought in vain.
+		err = missingRecord(id)
+	}
+	return r, err
+}
+
+func missingRecord(id string) error {
+	return &DamageError{Reason: "page", Problems: []error{fmt.Errorf("key %.64q isn't where it should be: restore a backup (latchkey db restore)", id)}}
+}
+
+// stored returns what the file has of keys, by id, for the writer. Those that
+// it hasn't are absent.
+func (db *DB) stored(keys []*key.Record) (map[string]*key.Record, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	before := make(map[string]*key.Record, len(keys))
+	err := db.readFile(func(tx *bbolt.Tx) error {
+		if err := db.notBehind(tx); err != nil {
+			return err
+		}
+		for _, k := range keys {
+			r, err := decodeRecord(k.ID, tx.Bucket(bucketRecords).Get([]byte(k.ID)))
+			if err != nil {
+				return &DamageError{Reason: "checksum", Problems: []error{fmt.Errorf("key %.64q: %w", k.ID, err)}}
+			}
+			before[k.ID] = r
+		}
+		return nil
+	})
+	if p := (*panicError)(nil); errors.As(err, &p) {
+		err = &DamageError{Reason: "page", Problems: []error{err}}
+	}
+	return before, err
+}
+
+// notBehind returns ErrDamaged for a file that is behind the state: bbolt goes
+// on from its other meta page, without a word, where one was damaged.
+func (db *DB) notBehind(tx *bbolt.Tx) error {
+	was := db.Position()
+	if at, err := storedPosition(tx); err != nil || at.Before(was) {
+		return errors.Join(behind(at, was), err)
+	}
+	return nil
+}
+
+// setAhead tells readers what the state has of keys that the file is about to
+// have newer; nil says that they are of one mind again.
+func (db *DB) setAhead(before map[string]*key.Record) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.ahead = before
+}
+
+// Facts calls f with the facts of each key at the newest revision, as its current
+// secret has them, in no order, until f returns false. They are read from
+// memory, and valid until f returns.
+func (db *DB) Facts(f func(*key.Facts) bool) {
+	v := db.Now()
+	var facts key.Facts
+	v.keys.rows.Each(func(row []byte) bool {
+		v.keys.facts(row, &facts)
+		return !facts.Until.IsZero() || f(&facts)
+	})
 }
 
 // Directory returns all tenants and principals of one revision, in order of name.
 func (db *DB) Directory() ([]*directory.Tenant, []*directory.Principal, Position) {
-	db.mu.RLock()
-	tenants := slices.Collect(maps.Values(db.state.tenants))
-	principals := slices.Collect(maps.Values(db.state.principals))
-	position := db.state.position
-	db.mu.RUnlock()
+	v := db.Now()
+	tenants := make([]*directory.Tenant, 0, v.tenants.Len())
+	v.tenants.Each(func(packed []byte) bool {
+		t := directory.UnpackTenant(packed)
+		tenants = append(tenants, &t)
+		return true
+	})
+	principals := make([]*directory.Principal, 0, v.principals.Len())
+	v.principals.Each(func(packed []byte) bool {
+		principals = append(principals, directory.UnpackPerson(packed).Principal())
+		return true
+	})
 	slices.SortFunc(tenants, func(a, b *directory.Tenant) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(principals, func(a, b *directory.Principal) int { return strings.Compare(a.ID, b.ID) })
-	return tenants, principals, position
+	return tenants, principals, v.position
 }
 
 // Documents returns the policy documents of one revision, by name. The map is
 // the caller's, the documents are the store's.
 func (db *DB) Documents() (map[string][]byte, Position) {
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	return maps.Clone(db.state.documents), db.state.position
+	v := db.Now()
+	return maps.Clone(v.documents), v.position
 }
 
 // RevealedToken returns the token that was kept for a key, and whether one was.
@@ -78,11 +231,9 @@ func (db *DB) RevealedToken(id string) (key.Token, bool, error) {
 		return err
 	})
 	// The file may be a write ahead of what views see, and, damaged, behind.
-	db.View(func(v *View) {
-		if k := v.Key(id); found && (k == nil || !mayKeep(k, token)) {
-			token, found = key.Token{}, false
-		}
-	})
+	if found && !db.Now().mayReveal(id, token) {
+		token, found = key.Token{}, false
+	}
 	return token, found, err
 }
 

@@ -116,11 +116,11 @@ func TestKeysInOrder(t *testing.T) {
 	at := commit(t, db, c)
 	slices.Sort(want)
 	list := func(after string, limit int) (ids []string) {
-		if got := db.Keys(after, func(r *key.Record) bool {
+		if got, err := db.Keys(after, func(r *key.Record) bool {
 			ids = append(ids, r.ID)
 			return len(ids) < limit
-		}); got != at {
-			t.Errorf("position %v, want %v", got, at)
+		}); got != at || err != nil {
+			t.Errorf("position %v, want %v; %v", got, at, err)
 		}
 		return ids
 	}
@@ -147,7 +147,7 @@ func TestKeysWhileWriting(t *testing.T) {
 	}
 	commit(t, db, c)
 	seen := map[string]bool{}
-	db.Keys("", func(r *key.Record) bool {
+	_, err := db.Keys("", func(r *key.Record) bool {
 		if seen[r.ID] {
 			t.Fatalf("%s comes twice", r.ID)
 		}
@@ -158,6 +158,9 @@ func TestKeysWhileWriting(t *testing.T) {
 		}
 		return len(seen) < 5000
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range c.Keys {
 		if !seen[r.ID] {
 			t.Errorf("%s was there at the beginning and wasn't seen", r.ID)

@@ -70,7 +70,7 @@ func (r *restorer) restore(backup string) (*Restored, error) {
 // readFormer returns the image of the file that is to be replaced, and nil where
 // it can't be read: that is what one restores for.
 func (r *restorer) readFormer(temp string) (*image, error) {
-	img, err := readStore(r.folder.file())
+	img, err := readWhole(r.folder.file())
 	var old *formatError
 	if err == nil || !errors.As(err, &old) {
 		return img, nil
@@ -112,17 +112,18 @@ func (r *restorer) restoreFrom(temp string) (*Restored, error) {
 	if r.marks, err = readMarks(r.folder.watermark()); err != nil {
 		return nil, err
 	}
-	db := &DB{options: r.options, folder: r.folder, state: *img.view, log: logExtent{floor: img.floor, size: img.logSize}, changed: make(chan struct{})}
-	if db.state.policies, err = db.compile(img.view.documents); err != nil {
+	db := &DB{options: r.options, folder: r.folder, shapes: img.shapes, log: logExtent{floor: img.floor, size: img.logSize}, changed: make(chan struct{})}
+	if img.view.policies, err = db.compile(img.view.documents); err != nil {
 		return nil, err
 	}
+	db.state.Store(img.view)
 	out := &Restored{Backup: img.view.position, Known: img.view.position}
 	if last := lastMark(r.marks); last != nil {
 		out.Known = positionFromProto(last)
 	} else if r.former != nil {
 		out.Known = r.former.view.position
 	}
-	w, err := r.withdraw(temp, db, out)
+	w, err := r.withdraw(img, db, out)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func (r *restorer) restoreFrom(temp string) (*Restored, error) {
 		return nil, err
 	}
 	db.publish(w)
-	out.At = db.state.position
+	out.At = db.Position()
 	if _, err := readStore(temp); err != nil {
 		return nil, fmt.Errorf("the restored store isn't whole: %w", err)
 	}
@@ -141,15 +142,15 @@ func (r *restorer) restoreFrom(temp string) (*Restored, error) {
 }
 
 // withdraw prepares the first write of the new epoch.
-func (r *restorer) withdraw(temp string, db *DB, out *Restored) (*write, error) {
-	lost, err := withdraw(temp, &db.state, r.marks, r.former)
+func (r *restorer) withdraw(img *image, db *DB, out *Restored) (*write, error) {
+	lost, err := withdraw(img, r.marks, r.former)
 	if err != nil {
 		return nil, err
 	}
 	out.Withdrawn, out.Unknown = lost.list, !lost.sure
 	change := lost.change
 	change.Action, change.Note = actionRestore, fmt.Sprintf("from revision %d; %d objects withdrawn again", out.Backup.Revision, len(lost.list))
-	return db.takeOver(change, r.marks)
+	return db.takeOver(change, img.objects.keys, r.marks)
 }
 
 // replace puts the new file in the place of the former one, and tells the
@@ -170,7 +171,7 @@ func (r *restorer) replace(temp string, w *write, db *DB, out *Restored) error {
 	if err := moveInto(temp, path); err != nil {
 		return err
 	}
-	marks, err := beginMarks(r.folder, w.mark, r.marks, &db.state)
+	marks, err := beginMarks(r.folder, w.mark, r.marks, db.state.Load())
 	if err != nil {
 		return fmt.Errorf("%w; the store is restored, and the watermark isn't told: run the command again", err)
 	}
@@ -179,13 +180,13 @@ func (r *restorer) replace(temp string, w *write, db *DB, out *Restored) error {
 
 // readBackup reads a copy of a backup, and takes it over from an earlier format.
 func readBackup(path string, o Options) (*image, error) {
-	img, err := readStore(path)
+	img, err := readWhole(path)
 	var old *formatError
 	if errors.As(err, &old) && old.format < formatVersion && old.format > 0 {
 		if err := upgradeFile(path, o); err != nil {
 			return nil, err
 		}
-		return readStore(path)
+		return readWhole(path)
 	}
 	return img, err
 }

@@ -79,7 +79,7 @@ func TestRestoreAsksTheFormerFile(t *testing.T) {
 		t.Error("a secret that was rotated away is current")
 	}
 	db.View(func(v *storage.View) {
-		if v.Tenant("org:o_1") != nil {
+		if found(v.Tenant("org:o_1")) {
 			t.Error("a tenant that was removed is there")
 		}
 	})

@@ -233,7 +233,7 @@ func TestCopyThatWentOnElsewhere(t *testing.T) {
 	if got.tenants["org:o_3"] != nil {
 		t.Error("a tenant that was removed in one is there")
 	}
-	if p := got.principals["user:ada"]; p.Member("org:o_1") || !p.Member("org:o_2", "owner") {
+	if p := got.principals["user:ada"].Packed(); p.Member("org:o_1") || !p.Member("org:o_2", "owner") {
 		t.Errorf("a principal that has different roles: %+v", p)
 	}
 }

@@ -66,7 +66,7 @@ func VerifyFolder(dir string, lockTimeout time.Duration) (_ *Report, err error) 
 	}
 	switch v := judge(img, marks); {
 	case v.err != nil:
-		r.Problems = append(r.Problems, rollbackError(r.Path, img, marks, v.err))
+		r.Problems = append(r.Problems, rollbackError(r.Path, marks, v.err))
 	case marks != nil && marks.Damage != nil:
 		r.Problems = append(r.Problems, fmt.Errorf("the watermark: %w: its newest mark is whole, and an older one is lost: a restore may miss what it told", marks.Damage))
 	}
@@ -102,7 +102,7 @@ func (r *Report) read() (*image, error) {
 	v := img.view
 	r.Pages, r.Free = img.stats.Reachable, img.stats.Pages-img.stats.Reachable
 	r.Position, r.LogFloor = v.position, img.floor
-	r.Keys, r.Tenants, r.Principals, r.Policies = len(v.keys), len(v.tenants), len(v.principals), len(v.documents)
+	r.Keys, r.Tenants, r.Principals, r.Policies = v.all, v.tenants.Len(), v.principals.Len(), len(v.documents)
 	return img, nil
 }
 
@@ -123,5 +123,5 @@ func readFileDeep(path string) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readImage(f, info.Size(), true)
+	return readImage(f, info.Size(), reading{deep: true})
 }

@@ -1,59 +1,79 @@
 package storage
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/storage/table"
 )
 
-// View is the store at one revision: policies, keys and directory together.
-// It is a directory.Reader.
+// View is the store at one revision: policies, keys and directory together. It
+// never changes, and may be kept and used by any number of goroutines. It is a
+// directory.Reader.
 type View struct {
 	position   Position
 	latest     time.Time
-	digests    map[key.Digest]*key.Record
-	keys       map[string]*key.Record
-	order      order // of the ids of keys
+	keys       keys
+	all        int // keys
 	unrevoked  int
-	tenants    map[string]*directory.Tenant
-	principals map[string]*directory.Principal
+	tenants    *table.Table
+	principals *table.Table
 	documents  map[string][]byte
 	policies   any
+
+	records func(id string) (*key.Record, error) // while DB.View lasts
 }
 
-// newView returns an empty view with room for so many keys.
-func newView(keys int) *View {
+// newView returns an empty view.
+func newView() *View {
 	return &View{
-		digests:    make(map[key.Digest]*key.Record, keys),
-		keys:       make(map[string]*key.Record, keys),
-		tenants:    map[string]*directory.Tenant{},
-		principals: map[string]*directory.Principal{},
+		keys:       keys{rows: table.New(rowDigest)},
+		tenants:    table.New(directory.PackedName),
+		principals: table.New(directory.PackedName),
 		documents:  map[string][]byte{},
 	}
 }
 
-// View calls f with the store as it is now. No change happens while f runs, so
-// f must be short and must neither block nor call methods of the DB; the View
-// is not to be used after it. What the View returned may be kept.
-func (db *DB) View(f func(*View)) {
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	f(&db.state)
+// Lookup fills in the facts of the key with this digest among its secrets,
+// live or ended, and reports whether there is one. It doesn't allocate.
+func (v *View) Lookup(d key.Digest, f *key.Facts) bool {
+	row := v.keys.rows.Get(d[:])
+	if row == nil {
+		return false
+	}
+	v.keys.facts(row, f)
+	return true
 }
 
-// Lookup returns the key with this digest among its secrets, live or ended,
-// and nil if there is none.
-func (v *View) Lookup(d key.Digest) *key.Record { return v.digests[d] }
+// Key returns the record of the key with this id, and nil if there is none. It
+// is read from the file, and so for those to whom DB.View hands the View, until
+// it returns: others are answered with an error. Errors are those of reads.
+func (v *View) Key(id string) (*key.Record, error) {
+	if v.records == nil {
+		return nil, fmt.Errorf("key %.64q: records are read within DB.View", id)
+	}
+	return v.records(id)
+}
 
-// Key returns the key with this id, and nil if there is none.
-func (v *View) Key(id string) *key.Record { return v.keys[id] }
+// Tenant returns the tenant with this name, and whether there is one.
+func (v *View) Tenant(id string) (directory.Tenant, bool) {
+	packed := v.tenants.GetString(id)
+	if packed == nil {
+		return directory.Tenant{}, false
+	}
+	return directory.UnpackTenant(packed), true
+}
 
-// Tenant returns the tenant with this name, and nil if there is none.
-func (v *View) Tenant(id string) *directory.Tenant { return v.tenants[id] }
-
-// Principal returns the principal with this name, and nil if there is none.
-func (v *View) Principal(id string) *directory.Principal { return v.principals[id] }
+// Principal returns the principal with this name, and whether there is one.
+func (v *View) Principal(id string) (directory.Person, bool) {
+	packed := v.principals.GetString(id)
+	if packed == nil {
+		return directory.Person{}, false
+	}
+	return directory.UnpackPerson(packed), true
+}
 
 // Policies returns what Options.Compile made of this revision's policies.
 func (v *View) Policies() any { return v.policies }
@@ -68,41 +88,94 @@ func (v *View) Latest() time.Time { return v.latest }
 // Counts returns how many keys aren't revoked (expired ones included), and how
 // many tenants and principals there are.
 func (v *View) Counts() (keys, tenants, principals int) {
-	return v.unrevoked, len(v.tenants), len(v.principals)
+	return v.unrevoked, v.tenants.Len(), v.principals.Len()
+}
+
+// Memory returns how many bytes keys, tenants and principals take, and how many
+// rows of keys there are: one for each secret.
+func (v *View) Memory() (bytes, rows int) {
+	return v.keys.rows.Bytes() + v.tenants.Bytes() + v.principals.Bytes(), v.keys.rows.Len()
 }
 
 var _ directory.Reader = (*View)(nil)
 
-// apply makes the changed objects those of the view.
-func (v *View) apply(d *delta) {
+// has reports whether there is a key of that name. It looks at all of them.
+func (v *View) has(id key.ID) (found bool) {
+	var f key.Facts
+	v.keys.rows.Each(func(row []byte) bool {
+		v.keys.facts(row, &f)
+		found = f.ID == id
+		return !found
+	})
+	return found
+}
+
+// mayReveal reports whether a token that is kept for a key is its current one,
+// and the key isn't revoked.
+func (v *View) mayReveal(id string, token key.Token) bool {
+	var f key.Facts
+	return v.Lookup(token.Digest(), &f) && f.ID == key.ParseID(id) && !f.Revoked && f.Until.IsZero()
+}
+
+// with returns the view that follows by a delta. before is the keys of the
+// delta as they were, by id; numbers are those of the view's shapes.
+func (v *View) with(d *delta, before map[string]*key.Record, numbers *shapes) *View {
+	next := *v
+	if len(d.keys) > 0 {
+		next.keys.rows = v.rowsWith(d, numbers)
+		next.keys.shapes = numbers.list
+	}
 	for _, r := range d.keys {
-		old := v.keys[r.ID]
+		old := before[r.ID]
 		if old == nil {
-			v.order.insert(r.ID)
+			next.all++
 		} else if old.Revoked.IsZero() {
-			v.unrevoked--
+			next.unrevoked--
 		}
 		if r.Revoked.IsZero() {
-			v.unrevoked++
-		}
-		v.keys[r.ID] = r
-		for i := range r.Secrets {
-			v.digests[r.Secrets[i].Digest] = r
+			next.unrevoked++
 		}
 	}
-	for _, t := range d.tenants {
-		v.tenants[t.ID] = t
+	if len(d.tenants)+len(d.removedTenants) > 0 {
+		edit := v.tenants.Edit()
+		for _, t := range d.tenants {
+			edit.Put(t.AppendPacked(nil))
+		}
+		for _, id := range d.removedTenants {
+			edit.Delete([]byte(id))
+		}
+		next.tenants = edit.Table()
 	}
-	for _, p := range d.principals {
-		v.principals[p.ID] = p
-	}
-	for _, id := range d.removedTenants {
-		delete(v.tenants, id)
-	}
-	for _, id := range d.removedPrincipals {
-		delete(v.principals, id)
+	if len(d.principals)+len(d.removedPrincipals) > 0 {
+		edit := v.principals.Edit()
+		for _, p := range d.principals {
+			edit.Put(p.AppendPacked(nil))
+		}
+		for _, id := range d.removedPrincipals {
+			edit.Delete([]byte(id))
+		}
+		next.principals = edit.Table()
 	}
 	if d.policies != nil {
-		v.documents = d.documents(v.documents)
+		next.documents = d.documents(v.documents)
 	}
+	return &next
+}
+
+func (v *View) rowsWith(d *delta, numbers *shapes) *table.Table {
+	edit := v.keys.rows.Edit()
+	var row []byte
+	for _, r := range d.keys {
+		for i := range r.Secrets {
+			digest := &r.Secrets[i].Digest
+			if old := edit.Get(digest[:]); old != nil {
+				_, _, number := readRow(old)
+				numbers.drop(number)
+			}
+			f, _ := r.FactsOf(*digest)
+			row = appendRow(row[:0], digest, f, numbers.use(f))
+			edit.Put(row)
+		}
+	}
+	return edit.Table()
 }

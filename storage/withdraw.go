@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -37,24 +38,23 @@ type withdrawals struct {
 	sure bool
 }
 
-// withdraw returns what the store at a path, whose objects are the view's, had
-// lost since. What is known is what the watermark has, the keys that another
+// withdraw returns what a store, read as a whole, had lost since. What is known is what the watermark has, the keys that another
 // file, unless that is nil, has as revoked, and where the watermark doesn't know
 // it all and that file came from the store, what it has become there. Objects that were made since are not
 // brought back, and policies stay as the store has them.
-func withdraw(path string, v *View, marks *watermark.Contents, former *image) (*withdrawals, error) {
-	w := withdrawer{view: v}
+func withdraw(img *image, marks *watermark.Contents, former *image) (*withdrawals, error) {
+	w := withdrawer{objects: img.objects, latest: img.view.latest}
 	var later watermark.Changes
 	final := map[string]*key.Record{}
 	if former != nil {
-		for id, r := range former.view.keys {
+		for id, r := range former.objects.keys {
 			if !r.Revoked.IsZero() {
 				final[id] = r
 			}
 		}
 	}
 	if marks != nil {
-		last, own, err := seen(path, v.position, marks)
+		last, own, err := seen(img.path, img.view.position, marks)
 		if err != nil {
 			return nil, fmt.Errorf("comparing the log with the watermark: %w", err)
 		}
@@ -68,7 +68,7 @@ func withdraw(path string, v *View, marks *watermark.Contents, former *image) (*
 		}
 	}
 	if former != nil && !w.sure {
-		if err := former.tell(v, marks, &later); err != nil {
+		if err := former.tell(img, marks, &later); err != nil {
 			return nil, fmt.Errorf("comparing the backup with the former file: %w", err)
 		}
 	}
@@ -95,14 +95,15 @@ func withdraw(path string, v *View, marks *watermark.Contents, former *image) (*
 
 type withdrawer struct {
 	withdrawals
-	view *View
-	errs []error
+	*objects
+	latest time.Time
+	errs   []error
 }
 
 // key takes from a key what it lost. Its newest state is the put's, the
 // record's, or, where neither is there, not known but for being revoked.
 func (w *withdrawer) key(id string, p *logv1.Put, later *key.Record, revoked bool) {
-	now := w.view.keys[id]
+	now := w.keys[id]
 	if now == nil || !now.Revoked.IsZero() {
 		return
 	}
@@ -120,7 +121,7 @@ func (w *withdrawer) key(id string, p *logv1.Put, later *key.Record, revoked boo
 		later = now
 	}
 	if revoked {
-		later = later.Revoke(w.view.latest)
+		later = later.Revoke(w.latest)
 	}
 	next, lost := now.Withdraw(later)
 	if len(lost) == 0 {
@@ -138,7 +139,7 @@ func owner(r *key.Record) string {
 }
 
 func (w *withdrawer) tenant(id string, p *logv1.Put) {
-	now := w.view.tenants[id]
+	now := w.tenants[id]
 	if now == nil {
 		return
 	}
@@ -171,7 +172,7 @@ func (w *withdrawer) tenant(id string, p *logv1.Put) {
 }
 
 func (w *withdrawer) principal(id string, p *logv1.Put) {
-	now := w.view.principals[id]
+	now := w.principals[id]
 	if now == nil {
 		return
 	}

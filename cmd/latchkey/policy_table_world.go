@@ -42,8 +42,13 @@ type people struct {
 	principals map[string]*directory.Principal
 }
 
-func (p people) Tenant(id string) *directory.Tenant       { return p.tenants[id] }
-func (p people) Principal(id string) *directory.Principal { return p.principals[id] }
+func (p people) Tenant(id string) (directory.Tenant, bool) {
+	return directory.Maps{Tenants: p.tenants, Principals: p.principals}.Tenant(id)
+}
+
+func (p people) Principal(id string) (directory.Person, bool) {
+	return directory.Maps{Tenants: p.tenants, Principals: p.principals}.Principal(id)
+}
 
 // with returns the directory with objects replaced.
 func (p people) with(d *directoryv1.Directory) (people, error) {
@@ -66,18 +71,19 @@ func (p people) with(d *directoryv1.Directory) (people, error) {
 }
 
 // keyring is keys in memory.
-type keyring struct {
-	byID     map[string]*key.Record
-	byDigest map[key.Digest]*key.Record
+type keyring map[key.Digest]*key.Facts
+
+func (k keyring) Lookup(d key.Digest, to *key.Facts) bool {
+	f := k[d]
+	if f != nil {
+		*to = *f
+	}
+	return f != nil
 }
 
-func (k keyring) Key(id string) *key.Record       { return k.byID[id] }
-func (k keyring) Lookup(d key.Digest) *key.Record { return k.byDigest[d] }
-
 func (k keyring) add(r *key.Record) {
-	k.byID[r.ID] = r
 	for _, s := range r.Secrets {
-		k.byDigest[s.Digest] = r
+		k[s.Digest], _ = r.FactsOf(s.Digest)
 	}
 }
 
@@ -87,7 +93,7 @@ func newTableWorld(t *policytable.Table, now time.Time) (*tableWorld, error) {
 		return nil, err
 	}
 	w := &tableWorld{
-		keys:   keyring{map[string]*key.Record{}, map[key.Digest]*key.Record{}},
+		keys:   keyring{},
 		tokens: map[string]key.Token{}, now: now,
 	}
 	if w.policies, err = admin.CompileLoaded(loaded); err != nil {

@@ -28,14 +28,12 @@ var _ adminv1connect.ServerServiceHandler = statusService{}
 // listener is open before anything is served.
 func (p *process) missing() []string {
 	var missing []string
-	p.source(func(v authz.View) {
-		switch {
-		case v.Revision == 0 && len(p.config.policies) == 0:
-			missing = append(missing, "the store is empty: apply a policy (latchkey policy apply), or start with --policy")
-		case v.Policies == nil || len(v.Policies.Names()) == 0:
-			missing = append(missing, "no policy is in use: apply one (latchkey policy apply), or start with --policy")
-		}
-	})
+	switch v := p.source(); {
+	case v.Revision == 0 && len(p.config.policies) == 0:
+		missing = append(missing, "the store is empty: apply a policy (latchkey policy apply), or start with --policy")
+	case v.Policies == nil || len(v.Policies.Names()) == 0:
+		missing = append(missing, "no policy is in use: apply one (latchkey policy apply), or start with --policy")
+	}
 	return missing
 }
 
@@ -64,11 +62,10 @@ func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetSt
 		return nil, err
 	}
 	status.Policies = policies
-	p.db.View(func(v *storage.View) {
-		keys, tenants, principals := v.Counts()
-		status.Keys, status.Tenants, status.Principals = uint64(keys), uint64(tenants), uint64(principals)
-		status.Position = shownPosition(v.Position())
-	})
+	v := p.db.Now()
+	keys, tenants, principals := v.Counts()
+	status.Keys, status.Tenants, status.Principals = uint64(keys), uint64(tenants), uint64(principals)
+	status.Position = shownPosition(v.Position())
 	return connect.NewResponse(status), nil
 }
 
@@ -81,9 +78,21 @@ func (s statusService) Explain(_ context.Context, r *connect.Request[adminv1.Exp
 	var e authz.Explanation
 	answer := &adminv1.ExplainResponse{}
 	s.p.db.View(func(v *storage.View) {
-		e = authz.Explain(view(v), q, time.Now())
+		if id := r.Msg.GetKeyId(); id != "" {
+			q.Presented = &authz.Presented{}
+			var k *key.Record
+			if k, err = v.Key(id); k != nil {
+				q.Presented.Facts = k.Facts()
+			}
+		}
+		if err == nil {
+			e = authz.Explain(view(v), q, time.Now())
+		}
 		answer.Position = shownPosition(v.Position())
 	})
+	if err != nil {
+		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("reading the key: %w", err))
+	}
 	reason := e.Verdict.Reason
 	answer.Allowed, answer.Status, answer.Reason, answer.Message = reason.Allows(), uint32(e.Status), reason.String(), reason.Message()
 	answer.Identity, answer.Required, answer.Held, answer.Missing, answer.Cuts = e.Identity, e.Required, e.Held, e.Missing, e.Cuts
@@ -94,7 +103,7 @@ func (s statusService) Explain(_ context.Context, r *connect.Request[adminv1.Exp
 		answer.Policy = p.Name()
 	}
 	if k := e.Verdict.Key; k != nil {
-		answer.KeyId, answer.KeyType = k.ID, k.Type
+		answer.KeyId, answer.KeyType = k.ID.String(), k.Type
 	}
 	if route := e.Verdict.Route; route != nil {
 		answer.Endpoint, answer.Route = route.Endpoint.Name, route.Text
@@ -109,7 +118,7 @@ func shownPosition(p storage.Position) *adminv1.Position {
 // question reads what is asked about. The URL is cut and never parsed: it has
 // to arrive as Envoy would have had it.
 func question(m *adminv1.ExplainRequest) (authz.Question, error) {
-	q := authz.Question{Method: m.GetMethod(), KeyID: m.GetKeyId(), Token: key.NewToken(m.GetToken()), Extensions: m.GetContextExtensions()}
+	q := authz.Question{Method: m.GetMethod(), Token: key.NewToken(m.GetToken()), Extensions: m.GetContextExtensions()}
 	if m.GetMethod() == "" {
 		return q, errors.New("the method is missing")
 	}

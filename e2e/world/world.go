@@ -50,10 +50,23 @@ type memory struct {
 	principals map[string]*directory.Principal
 }
 
-func (m *memory) Lookup(d key.Digest) *key.Record          { return m.digests[d] }
-func (m *memory) Key(id string) *key.Record                { return m.keys[id] }
-func (m *memory) Tenant(id string) *directory.Tenant       { return m.tenants[id] }
-func (m *memory) Principal(id string) *directory.Principal { return m.principals[id] }
+func (m *memory) Lookup(d key.Digest, to *key.Facts) bool {
+	r := m.digests[d]
+	if r == nil {
+		return false
+	}
+	f, ok := r.FactsOf(d)
+	*to = *f
+	return ok
+}
+
+func (m *memory) Tenant(id string) (directory.Tenant, bool) {
+	return directory.Maps{Tenants: m.tenants, Principals: m.principals}.Tenant(id)
+}
+
+func (m *memory) Principal(id string) (directory.Person, bool) {
+	return directory.Maps{Tenants: m.tenants, Principals: m.principals}.Principal(id)
+}
 
 // View returns the world as a check sees it.
 func View(w *oracle.World, policies *policy.Policies) authz.View {
