@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+
+	"github.com/latchkey/latchkey/internal/alias"
 )
 
 // MaxTokenLength is the longest token that is looked at, in bytes. A longer
@@ -33,7 +35,7 @@ func (t Token) Reveal() string {
 }
 
 // Digest returns the digest by which the token is stored and found.
-func (t Token) Digest() Digest { return sha256.Sum256([]byte(t.Reveal())) }
+func (t Token) Digest() Digest { return sha256.Sum256(alias.Bytes(t.Reveal())) }
 
 // Last4 returns the last four characters, or nothing of a shorter token.
 func (t Token) Last4() string {

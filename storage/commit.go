@@ -220,8 +220,7 @@ func (db *DB) publish(w *write) Position {
 	defer db.mu.Unlock()
 	db.state.Store(next)
 	db.ahead = nil
-	close(db.changed)
-	db.changed = make(chan struct{})
+	close(*db.changed.Swap(new(make(chan struct{}))))
 	return next.position
 }
 

@@ -86,15 +86,15 @@ type DB struct {
 	file sync.RWMutex
 	bolt *bbolt.DB
 
-	// state is the newest revision. Whoever only reads memory takes it as it is.
-	state atomic.Pointer[View]
+	// What is read without a look at the file, and so waits for nothing.
+	state   atomic.Pointer[View]          // the newest revision
+	changed atomic.Pointer[chan struct{}] // closed at the next revision
+	trouble atomic.Pointer[error]         // what the last write found wrong
 
 	// mu is held by readers that look at the state and the file together, so
 	// that none is a write ahead of the other. It guards what follows.
-	mu      sync.RWMutex
-	ahead   map[string]*key.Record // as the state has them: keys that the file may have newer
-	trouble error                  // what the last write found wrong
-	changed chan struct{}          // closed at the next revision
+	mu    sync.RWMutex
+	ahead map[string]*key.Record // as the state has them: keys that the file may have newer
 }
 
 // Open opens the store in a folder, and makes both if they aren't there. The
@@ -114,8 +114,8 @@ func Open(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{options: o, folder: f, writer: make(chan struct{}, 1), changed: make(chan struct{})}
-	db.state.Store(newView())
+	db := &DB{options: o, folder: f, writer: make(chan struct{}, 1)}
+	db.begin(newView(), newShapes())
 	if err := db.load(); err != nil {
 		return nil, errors.Join(err, db.release())
 	}
@@ -152,10 +152,14 @@ func (db *DB) Position() Position { return db.state.Load().position }
 
 // Changed returns a channel that is closed at the next revision. Ask for it
 // first and look at the store then, so that no revision falls in between.
-func (db *DB) Changed() <-chan struct{} {
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	return db.changed
+func (db *DB) Changed() <-chan struct{} { return *db.changed.Load() }
+
+// begin makes a view the newest of a store that nobody has seen yet.
+func (db *DB) begin(v *View, numbers *shapes) {
+	db.state.Store(v)
+	db.shapes = numbers
+	db.changed.Store(new(make(chan struct{})))
+	db.setTrouble(nil)
 }
 
 // lock makes the caller the only writer, or returns why it can't be.

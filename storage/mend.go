@@ -194,17 +194,9 @@ func (db *DB) Mend(ctx context.Context) error {
 
 // Trouble returns what the last write, or Mend since then, found wrong, and nil
 // while writes succeed. It waits for nothing.
-func (db *DB) Trouble() error {
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	return db.trouble
-}
+func (db *DB) Trouble() error { return *db.trouble.Load() }
 
-func (db *DB) setTrouble(err error) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	db.trouble = err
-}
+func (db *DB) setTrouble(err error) { db.trouble.Store(&err) }
 
 // enoughRoom is what a disk must take before it is called good again: more
 // than an ordinary write needs.

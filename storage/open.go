@@ -39,8 +39,7 @@ func (db *DB) load() error {
 	if err := db.readFile(func(tx *bbolt.Tx) error { db.size.Store(tx.Size()); return nil }); err != nil {
 		return err
 	}
-	db.state.Store(img.view)
-	db.shapes = img.shapes
+	db.begin(img.view, img.shapes)
 	db.log = logExtent{floor: img.floor, size: img.logSize}
 	if verdict.err != nil {
 		return db.acceptRollback(marks)

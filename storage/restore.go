@@ -112,11 +112,11 @@ func (r *restorer) restoreFrom(temp string) (*Restored, error) {
 	if r.marks, err = readMarks(r.folder.watermark()); err != nil {
 		return nil, err
 	}
-	db := &DB{options: r.options, folder: r.folder, shapes: img.shapes, log: logExtent{floor: img.floor, size: img.logSize}, changed: make(chan struct{})}
+	db := &DB{options: r.options, folder: r.folder, log: logExtent{floor: img.floor, size: img.logSize}}
 	if img.view.policies, err = db.compile(img.view.documents); err != nil {
 		return nil, err
 	}
-	db.state.Store(img.view)
+	db.begin(img.view, img.shapes)
 	out := &Restored{Backup: img.view.position, Known: img.view.position}
 	if last := lastMark(r.marks); last != nil {
 		out.Known = positionFromProto(last)
