@@ -12,6 +12,7 @@ func (p *process) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	r.MustRegister(p.checks.Collectors()...)
+	r.MustRegister(p.grpc.Collectors()...)
 	r.MustRegister(p.files.collectors()...)
 	b := thisBuild()
 	r.MustRegister(gauge("latchkey_build_info", "1, with what the process is made of as labels.",

@@ -27,6 +27,7 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 
+	memory := serve.NewMemory(log)
 	// The folder is made by the store: it knows which rights are too many.
 	db, err := openStore(config, log)
 	if err != nil {
@@ -34,8 +35,12 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 
-	p := &process{config: config, db: db, log: log, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName)}
+	p := &process{config: config, db: db, log: log, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName), memory: memory}
 	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
+	p.grpc = serve.NewGRPC()
+	p.grpc.TellLimits(log)
+	p.checks.Register(p.grpc)
+	p.health.Register(p.grpc)
 	extra := map[string]http.Handler{}
 	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Extra: extra})
 	path, handler := adminv1connect.NewServerServiceHandler(statusService{p: p}, p.admin.HandlerOptions()...)
@@ -78,6 +83,8 @@ type process struct {
 	store  *storeHealth
 	copies *storeCopies
 	health *serve.Health
+	grpc   *serve.GRPC // that Envoy calls
+	memory *serve.Memory
 
 	// Written before anything is served.
 	listeners []namedListener
@@ -117,12 +124,7 @@ func (p *process) group() (*serve.Group, error) {
 
 	var g serve.Group
 	g.Add(serve.Announce, "health", p.health.Leave)
-	g.Add(serve.Listen, "check", func(ctx context.Context) error {
-		s := serve.NewGRPC()
-		p.checks.Register(s)
-		p.health.Register(s)
-		return s.Run(ctx, check)
-	})
+	g.Add(serve.Listen, "check", func(ctx context.Context) error { return p.grpc.Run(ctx, check) })
 	g.Add(serve.Listen, "admin", func(ctx context.Context) error {
 		s := serve.NewHTTP(p.admin.Handler(), p.log)
 		s.ConnContext = admin.ConnContext
@@ -130,6 +132,7 @@ func (p *process) group() (*serve.Group, error) {
 	})
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
+	g.Add(serve.Work, "memory", p.memory.Run)
 	g.Add(serve.Work, "readiness", p.watchReadiness)
 	g.Add(serve.Work, "store", p.store.watch)
 	g.Add(serve.Work, "SIGHUP", p.watchHangup)

@@ -1,0 +1,133 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+)
+
+const (
+	// garbage is how much may gather between two collections. Go would have it
+	// grow with what is alive: of a small heap it would be 4 MiB, which a busy
+	// server fills in some milliseconds, and over an index of 75 MiB 75 MiB more.
+	// docs/performance.md has what was measured.
+	garbage = 24 << 20
+	// limitShare is how much of the container's memory Go may use: the rest is
+	// for what it doesn't count.
+	limitShare = 0.9
+	// paceTime is how often the live heap is looked at. Only a change of more than
+	// an eighth of the garbage counts: setting the pace stops the process for some
+	// microseconds.
+	paceTime = time.Second
+	// smallestHeap is what Go's collector starts from: whatever is alive, the
+	// first 4 MiB, times GOGC in percent, are always free to fill.
+	smallestHeap = 4 << 20
+)
+
+// Memory keeps what the process takes from the machine small and even: a limit
+// from the container, and as much garbage between two collections whatever is
+// alive. Operators who set GOMEMLIMIT or GOGC have their way.
+type Memory struct {
+	log    *slog.Logger
+	paced  bool // GOGC isn't the operator's
+	paceOf heap // that the pace was last set for
+}
+
+// NewMemory sets the limit and tells what it chose. The pace isn't set before
+// Run: while a store is being read, the live heap grows faster than it is looked
+// at.
+func NewMemory(log *slog.Logger) *Memory { return newMemory(log, memlimit.FromCgroup) }
+
+func newMemory(log *slog.Logger, container memlimit.Provider) *Memory {
+	_, ownLimit := os.LookupEnv("GOMEMLIMIT")
+	_, ownPace := os.LookupEnv("GOGC")
+	m := &Memory{log: log, paced: !ownPace}
+	limit, err := memlimit.Set(memlimit.WithProvider(container), memlimit.WithRatio(limitShare))
+	switch {
+	case errors.Is(err, memlimit.ErrNoCgroup), errors.Is(err, memlimit.ErrCgroupsNotSupported):
+	case err != nil:
+		log.Warn("the memory limit of the container can't be told: set GOMEMLIMIT to nine tenths of it", "error", err)
+	}
+	from, size := "container", fmt.Sprintf("%d MiB", limit>>20)
+	switch {
+	case ownLimit:
+		from = "GOMEMLIMIT"
+	case limit == math.MaxInt64:
+		from = "nobody"
+	}
+	if limit == math.MaxInt64 {
+		size = "none"
+	}
+	pace := fmt.Sprintf("after %d MiB of garbage", garbage>>20)
+	if ownPace {
+		pace = "by GOGC"
+	}
+	log.Info("memory", "limit", size, "from", from, "collected", pace)
+	return m
+}
+
+// Run keeps the pace of the collector until the context ends.
+func (m *Memory) Run(ctx context.Context) error {
+	if !m.paced {
+		<-ctx.Done()
+		return nil
+	}
+	// What opening the store has left behind goes back to the machine. It is a
+	// collection too, so that what is alive is known from here on.
+	debug.FreeOSMemory()
+	before := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(before)
+	tick := time.NewTicker(paceTime)
+	defer tick.Stop()
+	for {
+		m.pace(currentHeap())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (m *Memory) pace(h heap) {
+	if m.paceOf.live > 0 && difference(h.live, m.paceOf.live) < garbage/8 && difference(h.roots, m.paceOf.roots) < garbage/8 {
+		return
+	}
+	m.paceOf = h
+	debug.SetGCPercent(h.percent(garbage))
+}
+
+func difference(a, b uint64) uint64 { return max(a, b) - min(a, b) }
+
+// heap is what the collector paces itself by, in bytes.
+type heap struct {
+	live  uint64 // as the last collection found
+	roots uint64 // of stacks and global variables, which it reads too
+}
+
+// percent returns the GOGC with which as much garbage gathers before the next
+// collection. Go collects when the heap has
+//
+//	max(live + (live+roots)·GOGC/100, smallestHeap·GOGC/100)
+//
+// bytes. The result is at least 1: beyond a live heap of a hundred times the
+// garbage more of it gathers.
+func (h heap) percent(garbage uint64) int {
+	byLive := 100 * float64(garbage) / float64(max(1, h.live+h.roots))
+	bySmallest := 100 * float64(h.live+garbage) / smallestHeap
+	return max(1, int(math.Round(min(byLive, bySmallest))))
+}
+
+func currentHeap() heap {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
+	metrics.Read(s)
+	return heap{live: s[0].Value.Uint64(), roots: s[1].Value.Uint64() + s[2].Value.Uint64()}
+}
