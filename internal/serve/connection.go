@@ -105,7 +105,7 @@ func (a *connections) sweep() {
 
 // end closes a connection because of a limit.
 func (c *connection) end(l limit, what string, max int) {
-	c.all.refusals.add(l, what+": its connection was closed", max, "peer", c.Conn.RemoteAddr().String())
+	c.all.refusals.add(l, what+": its connection was closed", max, "address", c.Conn.RemoteAddr().String())
 	_ = c.Close()
 }
 

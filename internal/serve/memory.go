@@ -7,9 +7,10 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"time"
+	"sync/atomic"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
@@ -23,10 +24,9 @@ const (
 	// limitShare is how much of the container's memory Go may use: the rest is
 	// for what it doesn't count.
 	limitShare = 0.9
-	// paceTime is how often the live heap is looked at. Only a change of more than
-	// an eighth of the garbage counts: setting the pace stops the process for some
-	// microseconds.
-	paceTime = time.Second
+	// paceStep is how much the live heap must have changed to matter: setting the
+	// pace stops the process for some microseconds.
+	paceStep = garbage / 8
 	// smallestHeap is what Go's collector starts from: whatever is alive, the
 	// first 4 MiB, times GOGC in percent, are always free to fill.
 	smallestHeap = 4 << 20
@@ -85,20 +85,43 @@ func (m *Memory) Run(ctx context.Context) error {
 	debug.FreeOSMemory()
 	before := debug.SetGCPercent(100)
 	defer debug.SetGCPercent(before)
-	tick := time.NewTicker(paceTime)
-	defer tick.Stop()
+	collected, stop := collections()
+	defer stop()
 	for {
 		m.pace(currentHeap())
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-collected:
 		}
 	}
 }
 
+// collections returns a channel that gets a value after each collection, until
+// it is stopped. To ask every so often would be too late: under a flood the heap
+// doubles within milliseconds, and by an old pace so would its garbage.
+func collections() (<-chan struct{}, func()) {
+	collected := make(chan struct{}, 1)
+	var stopped atomic.Bool
+	// Nothing refers to it, so that each collection finds it dead, and brings it
+	// back by its finalizer.
+	type phoenix struct{ self *phoenix }
+	var rise func(*phoenix)
+	rise = func(p *phoenix) {
+		select {
+		case collected <- struct{}{}:
+		default:
+		}
+		if !stopped.Load() {
+			runtime.SetFinalizer(p, rise)
+		}
+	}
+	runtime.SetFinalizer(&phoenix{}, rise)
+	return collected, func() { stopped.Store(true) }
+}
+
 func (m *Memory) pace(h heap) {
-	if m.paceOf.live > 0 && difference(h.live, m.paceOf.live) < garbage/8 && difference(h.roots, m.paceOf.roots) < garbage/8 {
+	if m.paceOf.live > 0 && difference(h.live, m.paceOf.live) < paceStep && difference(h.roots, m.paceOf.roots) < paceStep {
 		return
 	}
 	m.paceOf = h

@@ -86,6 +86,23 @@ func TestPaceIsWhatTheRuntimeMakesOfIt(t *testing.T) {
 	}
 }
 
+// The pace follows each collection, and not a clock.
+func TestPaceFollowsCollections(t *testing.T) {
+	keepGC(t)
+	m := &Memory{paced: true}
+	start(t, m.Run)
+	for _, index := range []int{80 << 20, 1 << 20, 40 << 20} {
+		kept := make([]byte, index)
+		eventually(t, "the pace for what is alive", func() bool {
+			runtime.GC()
+			h := currentHeap()
+			got := goal() - h.live
+			return h.live > uint64(index) && got < garbage*3/2 && got > garbage/2
+		})
+		runtime.KeepAlive(kept)
+	}
+}
+
 func TestMemoryEndsAsItFoundThings(t *testing.T) {
 	keepGC(t)
 	debug.SetGCPercent(77)
