@@ -19,7 +19,7 @@ import (
 
 // Limits of the check listener, as docs/performance.md has them.
 const (
-	mostConnections = 128
+	mostConnections = 256
 	mostStreams     = 100
 	longestMessage  = 128 << 10
 )
@@ -28,8 +28,7 @@ const (
 // and some to be refused.
 const pests = mostConnections + 10
 
-// floodings are all floods. Those that reach a bound on purpose come to it within
-// the second that they are given at least.
+// floodings are all floods. Each goes on until its limit was reached.
 var floodings = []flooding{
 	{"huge messages", 128, "message_size", hugeMessages},
 	{"huge headers of calls", 96, "", hugeHeaders},
@@ -37,7 +36,7 @@ var floodings = []flooding{
 	{"calls with half a message", 320, "waiting_calls", halfMessages},
 	{"messages byte by byte", 96, "fragments", byteByByte},
 	{"answers that nobody reads", 192, "", unread},
-	{"answers without a window", 192, "connections", noWindow},
+	{"answers without a window", 192, "", noWindow},
 	{"distinct garbage keys", 96, "", garbageKeys},
 	{"rapid reset", 128, "", rapidReset},
 	{"pings and settings", 96, "", controlFrames},
@@ -163,7 +162,7 @@ func withoutMessage(ctx context.Context, f *flooded) {
 	each(ctx, f, pests, false, nil, func(p *pest) error {
 		for {
 			for p.open() < mostStreams {
-				if _, err := p.call(); err != nil {
+				if _, err := p.call(many...); err != nil {
 					return err
 				}
 				f.note("calls", 1)
@@ -237,7 +236,7 @@ func whole(ctx context.Context, f *flooded, deaf bool, settings ...http2.Setting
 	each(ctx, f, pests, deaf, settings, func(p *pest) error {
 		for {
 			for deaf || p.open() < mostStreams {
-				id, err := p.call()
+				id, err := p.call(many...)
 				if err == nil {
 					err = p.WriteData(id, true, message)
 				}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,8 +20,9 @@ import (
 type pest struct {
 	conn net.Conn
 	*http2.Framer
-	settings []http2.Setting
-	next     uint32
+	next   uint32
+	block  bytes.Buffer
+	fields *hpack.Encoder // into the block
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -36,8 +38,8 @@ func newPest(ctx context.Context, socket string, deaf bool, settings ...http2.Se
 	if err != nil {
 		return nil, err
 	}
-	p := &pest{conn: c, Framer: http2.NewFramer(c, c), settings: settings, next: 1, window: 65535, streams: map[uint32]int{}}
-	p.changed = sync.NewCond(&p.mu)
+	p := &pest{conn: c, Framer: http2.NewFramer(c, c), next: 1, window: 65535, streams: map[uint32]int{}}
+	p.changed, p.fields = sync.NewCond(&p.mu), hpack.NewEncoder(&p.block)
 	context.AfterFunc(ctx, func() { p.end(ctx.Err()) })
 	_, err = io.WriteString(c, http2.ClientPreface)
 	if err == nil {
@@ -92,8 +94,7 @@ func (p *pest) listen() {
 
 // call begins a call of Check, with further headers.
 func (p *pest) call(more ...hpack.HeaderField) (uint32, error) {
-	var b bytes.Buffer
-	h := hpack.NewEncoder(&b)
+	p.block.Reset()
 	for _, f := range append([]hpack.HeaderField{
 		{Name: ":method", Value: "POST"},
 		{Name: ":scheme", Value: "http"},
@@ -102,7 +103,7 @@ func (p *pest) call(more ...hpack.HeaderField) (uint32, error) {
 		{Name: "content-type", Value: "application/grpc"},
 		{Name: "te", Value: "trailers"},
 	}, more...) {
-		if err := h.WriteField(f); err != nil {
+		if err := p.fields.WriteField(f); err != nil {
 			return 0, err
 		}
 	}
@@ -111,7 +112,7 @@ func (p *pest) call(more ...hpack.HeaderField) (uint32, error) {
 	p.mu.Lock()
 	p.streams[id] = 65535
 	p.mu.Unlock()
-	return id, p.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: b.Bytes(), EndHeaders: true})
+	return id, p.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: p.block.Bytes(), EndHeaders: true})
 }
 
 // send sends a part of a message as soon as the windows let it. It returns nil
@@ -160,6 +161,15 @@ func (p *pest) wait(d time.Duration) {
 		p.changed.Wait()
 	}
 }
+
+// many are headers of a call that cost a byte each to send again, and as much
+// memory as its limit permits.
+var many = func() (fields []hpack.HeaderField) {
+	for i := range 90 {
+		fields = append(fields, hpack.HeaderField{Name: "x-" + strconv.Itoa(i), Value: "y"})
+	}
+	return fields
+}()
 
 // framed returns a message as gRPC frames it.
 func framed(m proto.Message) ([]byte, error) {

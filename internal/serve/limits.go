@@ -11,8 +11,9 @@ import (
 // docs/performance.md adds it up, and says what Envoy sees of each limit.
 const (
 	// maxConnections are open at the same time. Envoy opens one for each worker
-	// thread, and further ones when maxStreams calls are under way in one.
-	maxConnections = 128
+	// thread, of which it has as many as the machine has processors, and further
+	// ones when maxStreams calls are under way in one.
+	maxConnections = 256
 	// maxStreams are open in a connection at the same time. Of more, the server
 	// says REFUSED_STREAM, and Envoy takes another connection beforehand. With
 	// more than 100 fewer connections would be enough, and it is no faster.
@@ -35,7 +36,7 @@ const (
 	// no more can't keep others from sending theirs. Envoy has no more checks
 	// under way unless its circuit breakers are set otherwise.
 	maxWaiting = 1024
-	fairShare  = 4
+	fairShare  = 2
 	// messageTime is how long a message may take at least. Then the connection
 	// is closed, since one call can't be ended alone. Envoy's own limit for a
 	// whole check is a fraction of a second.
