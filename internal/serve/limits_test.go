@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -375,4 +376,45 @@ func TestTheLogIsNotFlooded(t *testing.T) {
 			t.Errorf("%v counted", n)
 		}
 	})
+}
+
+// The document has each limit, as it is, with its label.
+func TestDocsLimits(t *testing.T) {
+	text, err := os.ReadFile("../../docs/performance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| limit | is | label |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	seconds := func(d time.Duration) string { return fmt.Sprintf("%d s", int(d.Seconds())) }
+	labels := 0
+	for _, c := range []struct {
+		is    string
+		label limit
+	}{
+		{fmt.Sprint(maxConnections), connectionsLimit},
+		{fmt.Sprint(maxStreams), ""},
+		{fmt.Sprintf("%d KiB", maxMessage>>10), messageLimit},
+		{fmt.Sprintf("%d KiB", maxHeaders>>10), ""},
+		{fmt.Sprintf("%d a connection, and 1,024 beyond those", fairShare), waitingLimit},
+		{fmt.Sprintf("%d to %s", int(messageTime.Seconds()), seconds(2*messageTime)), timeLimit},
+		{fmt.Sprintf("%d, and one more for each %d KiB", maxFragments, fragmentCost>>10), fragmentsLimit},
+		{fmt.Sprint(maxWatches), watchesLimit},
+		{seconds(writeTime), readingLimit},
+		{fmt.Sprintf("%d min", int(idleTime.Minutes())), ""},
+		{seconds(pingTime), ""},
+		{seconds(connectTime), ""},
+	} {
+		label := ""
+		if c.label != "" {
+			labels++
+			label = "`" + string(c.label) + "`"
+		}
+		if row := "| " + c.is + " | " + label; !strings.Contains(table, row) {
+			t.Errorf("no row of the table of limits has %q", row)
+		}
+	}
+	if labels != len(remedies) || maxWaiting != 1024 {
+		t.Error("there is another limit: document it")
+	}
 }
