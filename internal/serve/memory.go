@@ -16,11 +16,12 @@ import (
 )
 
 const (
-	// garbage is how much may gather between two collections. Go would have it
-	// grow with what is alive: of a small heap it would be 4 MiB, which a busy
-	// server fills in some milliseconds, and over an index of 75 MiB 75 MiB more.
-	// docs/performance.md has what was measured.
-	garbage = 24 << 20
+	// garbage is how much may gather between two collections, or as much as there
+	// is to scan, if that is more. Go would have it grow with what is alive: of a
+	// small heap it would be 4 MiB, which a busy server fills in some
+	// milliseconds, and over an index of 75 MiB 75 MiB more, though nothing in it
+	// needs scanning. docs/performance.md has what was measured.
+	garbage = 16 << 20
 	// limitShare is how much of the container's memory Go may use: the rest is
 	// for what it doesn't count.
 	limitShare = 0.9
@@ -33,8 +34,8 @@ const (
 )
 
 // Memory keeps what the process takes from the machine small and even: a limit
-// from the container, and as much garbage between two collections whatever is
-// alive. Operators who set GOMEMLIMIT or GOGC have their way.
+// from the container, and as much garbage between two collections however large
+// an index is alive. Operators who set GOMEMLIMIT or GOGC have their way.
 type Memory struct {
 	log    *slog.Logger
 	paced  bool // GOGC isn't the operator's
@@ -121,11 +122,11 @@ func collections() (<-chan struct{}, func()) {
 }
 
 func (m *Memory) pace(h heap) {
-	if m.paceOf.live > 0 && difference(h.live, m.paceOf.live) < paceStep && difference(h.roots, m.paceOf.roots) < paceStep {
+	if m.paceOf.live > 0 && difference(h.live, m.paceOf.live) < paceStep && difference(h.scan+h.roots, m.paceOf.scan+m.paceOf.roots) < paceStep {
 		return
 	}
 	m.paceOf = h
-	debug.SetGCPercent(h.percent(garbage))
+	debug.SetGCPercent(h.percent(h.garbage()))
 }
 
 func difference(a, b uint64) uint64 { return max(a, b) - min(a, b) }
@@ -133,8 +134,13 @@ func difference(a, b uint64) uint64 { return max(a, b) - min(a, b) }
 // heap is what the collector paces itself by, in bytes.
 type heap struct {
 	live  uint64 // as the last collection found
+	scan  uint64 // of that, what may hold pointers
 	roots uint64 // of stacks and global variables, which it reads too
 }
+
+// garbage returns how much of it may gather: what is collected seldom enough
+// that scanning what is alive costs little beside what made the garbage.
+func (h heap) garbage() uint64 { return max(garbage, h.scan) }
 
 // percent returns the GOGC with which as much garbage gathers before the next
 // collection. Go collects when the heap has
@@ -150,7 +156,9 @@ func (h heap) percent(garbage uint64) int {
 }
 
 func currentHeap() heap {
-	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
+	s := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"},
+	}
 	metrics.Read(s)
-	return heap{live: s[0].Value.Uint64(), roots: s[1].Value.Uint64() + s[2].Value.Uint64()}
+	return heap{live: s[0].Value.Uint64(), scan: s[1].Value.Uint64(), roots: s[2].Value.Uint64() + s[3].Value.Uint64()}
 }

@@ -24,7 +24,7 @@ func (h heap) goal(percent int) uint64 {
 func TestPaceIsTheSameGarbageWhateverLives(t *testing.T) {
 	for _, roots := range []uint64{0, 100 << 10, 4 << 20} {
 		for live := uint64(64 << 10); live <= 4<<30; live = live*5/4 + 1 {
-			h := heap{live, roots}
+			h := heap{live: live, roots: roots}
 			got := h.goal(h.percent(garbage)) - live
 			// A GOGC is a whole number: of a large heap it is coarse.
 			coarse := (live + roots + smallestHeap) / 200
@@ -84,6 +84,19 @@ func TestPaceIsWhatTheRuntimeMakesOfIt(t *testing.T) {
 		}
 		runtime.KeepAlive(kept)
 	}
+}
+
+// What has to be scanned is scanned as seldom as Go would by itself.
+func TestPaceSparesWhatHasPointers(t *testing.T) {
+	keepGC(t)
+	kept := make([]*[1 << 10]byte, 10<<20)
+	runtime.GC()
+	h := currentHeap()
+	(&Memory{paced: true}).pace(h)
+	if got := goal() - h.live; h.scan < 80<<20 || got < 70<<20 || got > 90<<20 {
+		t.Errorf("with %d bytes to scan, %d bytes of garbage gather", h.scan, got)
+	}
+	runtime.KeepAlive(kept)
 }
 
 // The pace follows each collection, and not a clock.
