@@ -106,7 +106,7 @@ func readPrivate(path string, how reading) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := readImage(f, info.Size(), how)
+	img, err := readImage(readAhead(f, info.Size()), info.Size(), how)
 	if err == nil {
 		img.path = path
 	}

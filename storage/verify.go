@@ -123,5 +123,5 @@ func readFileDeep(path string) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readImage(f, info.Size(), reading{deep: true})
+	return readImage(readAhead(f, info.Size()), info.Size(), reading{deep: true})
 }

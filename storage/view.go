@@ -91,10 +91,9 @@ func (v *View) Counts() (keys, tenants, principals int) {
 	return v.unrevoked, v.tenants.Len(), v.principals.Len()
 }
 
-// Memory returns how many bytes keys, tenants and principals take, and how many
-// rows of keys there are: one for each secret.
-func (v *View) Memory() (bytes, rows int) {
-	return v.keys.rows.Bytes() + v.tenants.Bytes() + v.principals.Bytes(), v.keys.rows.Len()
+// Memory returns how many bytes keys, tenants and principals take.
+func (v *View) Memory() int {
+	return v.keys.rows.Bytes() + v.tenants.Bytes() + v.principals.Bytes()
 }
 
 var _ directory.Reader = (*View)(nil)

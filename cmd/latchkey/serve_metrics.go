@@ -18,11 +18,7 @@ func (p *process) registry() *prometheus.Registry {
 	r.MustRegister(gauge("latchkey_build_info", "1, with what the process is made of as labels.",
 		prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go}, func() float64 { return 1 }))
 	count := func(of func(*storage.View) int) func() float64 {
-		return func() float64 {
-			n := 0
-			p.db.View(func(v *storage.View) { n = of(v) })
-			return float64(n)
-		}
+		return func() float64 { return float64(of(p.db.Now())) }
 	}
 	r.MustRegister(
 		gauge("latchkey_ready", "1 when requests can be decided, else 0.", nil, func() float64 {
@@ -39,6 +35,7 @@ func (p *process) registry() *prometheus.Registry {
 			return 0
 		}),
 		gauge("latchkey_store_keys", "Keys that are not revoked.", nil, count(func(v *storage.View) int { k, _, _ := v.Counts(); return k })),
+		gauge("latchkey_store_memory_bytes", "Memory that keys, tenants and principals take.", nil, count((*storage.View).Memory)),
 		gauge("latchkey_store_tenants", "Tenants in the directory.", nil, count(func(v *storage.View) int { _, t, _ := v.Counts(); return t })),
 		gauge("latchkey_store_principals", "Principals in the directory.", nil, count(func(v *storage.View) int { _, _, p := v.Counts(); return p })),
 	)
