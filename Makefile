@@ -10,7 +10,7 @@ export LATCHKEY_ENVOY := $(CURDIR)/.tools/bin/envoy
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 CONTAINER ?= docker
 
-.PHONY: test tools generate format lint unit race e2e fuzz mutate bench demo build image clean
+.PHONY: test tools generate format lint unit race e2e fuzz mutate bench microbench bench-compare demo build image clean
 
 # In this order, so that what is cheap fails first. About ten minutes on two cores with empty caches.
 .NOTPARALLEL:
@@ -63,8 +63,19 @@ fuzz:
 mutate:
 	tools/mutate/mutate.py
 
-bench:
+# What one check costs, beside other servers, directly and through Envoy: half an hour. BENCH has its flags, as in
+# BENCH='-only unix/1-conn/64 -opa PATH'; BENCH=-quick sees that it works.
+bench: tools build
+	go build -trimpath -o bin/ ./bench
+	bin/bench -latchkey bin/latchkey $(BENCH)
+
+# The benchmarks of single functions.
+microbench:
 	go test -run='^$$' -bench=. -benchmem ./...
+
+# Those of this tree beside those of another revision, as in: make bench-compare REV=v1.0.0 BENCH=Lookup
+bench-compare: tools
+	tools/bench-compare.sh "$(REV)"
 
 # A real Envoy in front of an echo upstream, with keys to try.
 demo: tools

@@ -42,6 +42,8 @@ var mayImport = []importRule{
 
 	{"cmd/...", []string{"..."}, "mains put the parts together"},
 	{"e2e/...", []string{"..."}, "stories through real binaries"},
+	{"bench/load", nil, "sends bytes and times answers, whoever is asked"},
+	{"bench", []string{"..."}, "a main that runs the others and the product"},
 }
 
 // onlyIn says who alone may import a package, ours or not, outside tests.
@@ -50,7 +52,7 @@ var onlyIn = []struct {
 	by       []string
 	reason   string
 }{
-	{"github.com/envoyproxy/go-control-plane/...", []string{"authz", "internal/envoytest", "e2e/..."}, "one package knows Envoy's protocol"},
+	{"github.com/envoyproxy/go-control-plane/...", []string{"authz", "internal/envoytest", "e2e/...", "bench/..."}, "one package knows Envoy's protocol; those that play Envoy or measure it speak it too"},
 	{"go.etcd.io/bbolt/...", []string{"storage/..."}, "one package knows the file"},
 	{"cel.dev/...", []string{"policyfile"}, "rules are compiled where policies are read"},
 	{"github.com/google/cel-go/...", []string{"policyfile"}, "moved to cel.dev/cel-go"},

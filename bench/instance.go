@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/latchkey/latchkey/bench/load"
+)
+
+// startTime is how long a subject may take until it answers: a million keys are read,
+// maybe from a cold disk.
+const startTime = 2 * time.Minute
+
+// address is where a subject listens.
+type address struct{ network, target string }
+
+// String is as latchkey's --listen reads it.
+func (a address) String() string {
+	if a.network == "unix" {
+		return "unix:" + a.target
+	}
+	return a.target
+}
+
+// instance is a subject that runs and can be reached in one way.
+type instance struct {
+	*subject
+	server   *child // nil where Envoy is alone
+	envoy    *child // nil where the server is asked directly
+	at       address
+	protocol load.Protocol
+	requests [][]byte
+	want     []int
+}
+
+// start starts a subject and returns once it answers as it should.
+func (b *bench) start(ctx context.Context, s *subject, w way) (_ *instance, err error) {
+	work, err := b.work(s.keys)
+	if err != nil {
+		return nil, err
+	}
+	i := &instance{subject: s}
+	defer func() {
+		if err != nil {
+			i.end()
+		}
+	}()
+	for a := range work.asked {
+		i.want = append(i.want, s.wants(&work.asked[a]))
+	}
+	if i.at, err = b.vacant(w); err != nil {
+		return nil, err
+	}
+	if s.start != nil {
+		if i.server, err = s.start(i.at); err != nil {
+			return nil, err
+		}
+		i.protocol, i.requests = load.GRPC, work.raw
+		if s.joined {
+			i.requests = work.joined
+		}
+		if err := i.awaitAnswers(ctx, i.server); err != nil {
+			return nil, err
+		}
+	}
+	if w == viaEnvoy {
+		if i.envoy, i.at, err = b.startEnvoy(ctx, s, i.at.target); err != nil {
+			return nil, err
+		}
+		i.protocol, i.requests = load.HTTP1, work.http
+		if err := i.awaitAnswers(ctx, i.envoy); err != nil {
+			return nil, err
+		}
+	}
+	return i, nil
+}
+
+// end ends its processes.
+func (i *instance) end() {
+	i.envoy.end()
+	i.server.end()
+}
+
+// vacant returns an address that nobody listens at.
+func (b *bench) vacant(w way) (address, error) {
+	if w != tcpSocket {
+		b.sockets++
+		return address{"unix", b.file(fmt.Sprintf("%d.sock", b.sockets))}, nil
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return address{}, err
+	}
+	return address{"tcp", l.Addr().String()}, l.Close()
+}
+
+// awaitAnswers waits until the first requests are answered as they should.
+func (i *instance) awaitAnswers(ctx context.Context, c *child) error {
+	return await(ctx, c, func() error {
+		if i.at.network == "unix" {
+			if _, err := os.Stat(i.at.target); err != nil {
+				return err
+			}
+		}
+		_, err := load.Run(ctx, load.Plan{
+			Protocol: i.protocol, Network: i.at.network, Address: i.at.target, Connections: 1, InFlight: 1,
+			Duration: 20 * time.Millisecond, Requests: i.requests, Want: i.want,
+		})
+		return err
+	})
+}
+
+// await polls until a child is ready, ends, or takes too long.
+func await(ctx context.Context, c *child, ready func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("it isn't ready after %s", startTime))
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-c.done:
+			return c.blame(errors.Join(errors.New("it ended by itself"), c.err))
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), context.Canceled) {
+				return context.Canceled
+			}
+			return c.blame(errors.Join(context.Cause(ctx), err))
+		}
+	}
+}

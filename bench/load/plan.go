@@ -1,0 +1,77 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Protocol is what a server is spoken to in.
+type Protocol int
+
+// The protocols.
+const (
+	GRPC  Protocol = iota // Check of ext_authz, cleartext HTTP/2
+	HTTP1                 // HTTP/1.1 with connections that are kept
+)
+
+// Plan is one run of load.
+type Plan struct {
+	Protocol    Protocol
+	Network     string // "tcp" or "unix"
+	Address     string
+	Connections int
+
+	// InFlight is how many requests are under way at any time, over all
+	// connections; a connection of HTTP/1.1 has one. Rate, if it isn't 0, is how
+	// many go in a second instead.
+	InFlight int
+	Rate     int
+
+	// Warmup is driven before Duration and not measured.
+	Warmup, Duration time.Duration
+
+	// Requests are sent in turn, from the one with number First on: of GRPC each
+	// is an encoded CheckRequest, of HTTP1 a whole request. Want is the HTTP
+	// status that each must be answered, where a check that allows counts as 200.
+	Requests [][]byte
+	Want     []int
+	First    int
+
+	// Begin and End, unless nil, are called where the measured part does.
+	Begin, End func() error
+}
+
+// Result is what came of the measured part of a plan.
+type Result struct {
+	Answers    int // within Elapsed
+	Elapsed    time.Duration
+	Latency    *hdrhistogram.Histogram // in nanoseconds
+	Unanswered int                     // of an open loop, long after the end: they are in Latency as they stood then
+}
+
+// PerSecond is how many answers came in a second.
+func (r *Result) PerSecond() float64 { return float64(r.Answers) / r.Elapsed.Seconds() }
+
+// Latencies are kept from a microsecond to a minute, in three digits.
+const (
+	shortest = int64(time.Microsecond)
+	longest  = int64(time.Minute)
+	digits   = 3
+)
+
+func (p *Plan) check() error {
+	switch {
+	case len(p.Requests) == 0 || len(p.Want) != len(p.Requests):
+		return fmt.Errorf("load: %d requests with %d expected answers", len(p.Requests), len(p.Want))
+	case p.Connections < 1:
+		return errors.New("load: no connections")
+	case p.Rate == 0 && p.InFlight < p.Connections:
+		return fmt.Errorf("load: %d in flight over %d connections", p.InFlight, p.Connections)
+	case p.Protocol == HTTP1 && p.Rate == 0 && p.InFlight != p.Connections:
+		return fmt.Errorf("load: %d in flight over %d connections of HTTP/1.1, which have one each", p.InFlight, p.Connections)
+	}
+	return nil
+}

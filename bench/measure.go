@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/latchkey/latchkey/bench/load"
+)
+
+// measurement is what one subject did in one round of one scenario.
+type measurement struct {
+	Round      int     `json:"round"`
+	Answers    int     `json:"answers"`
+	Unanswered int     `json:"unanswered,omitempty"`
+	PerSecond  float64 `json:"checks_per_second"`
+	// Microseconds of CPU time for a check, of each process there is.
+	ServerCPU    float64 `json:"server_cpu_us,omitempty"`
+	EnvoyCPU     float64 `json:"envoy_cpu_us,omitempty"`
+	GeneratorCPU float64 `json:"generator_cpu_us"`
+	// Microseconds from the request to its answer.
+	P50  float64 `json:"p50_us"`
+	P99  float64 `json:"p99_us"`
+	P999 float64 `json:"p999_us"`
+	// Of the server, after the load; of Envoy where there is no server.
+	Memory float64 `json:"memory_mb"`
+}
+
+// roundShift is by how many requests one round begins after another.
+const roundShift = 1009
+
+// warmup is the part of a measurement's length that is driven before it.
+const warmup = 5
+
+func (b *bench) measure(ctx context.Context, i *instance, s scenario, round int) (*measurement, error) {
+	meters := map[string]*meter{"generator": {pid: b.pid}}
+	if i.server != nil {
+		meters["server"] = &meter{pid: i.server.pid()}
+	}
+	if i.envoy != nil {
+		meters["envoy"] = &meter{pid: i.envoy.pid()}
+	}
+	all := func(f func(*meter) error) func() error {
+		return func() error {
+			for _, m := range meters {
+				if err := f(m); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	result, err := load.Run(ctx, load.Plan{
+		Protocol: i.protocol, Network: i.at.network, Address: i.at.target,
+		Connections: s.connections, InFlight: s.inFlight, Rate: s.rate,
+		Warmup: b.options.duration / warmup, Duration: b.options.duration,
+		Requests: i.requests, Want: i.want, First: round * roundShift,
+		Begin: all((*meter).begin), End: all((*meter).end),
+	})
+	if err != nil {
+		return nil, i.blame(err)
+	}
+	m := &measurement{
+		Round: round, Answers: result.Answers, Unanswered: result.Unanswered, PerSecond: result.PerSecond(),
+		P50: microseconds(result.Latency.ValueAtQuantile(50)), P99: microseconds(result.Latency.ValueAtQuantile(99)),
+		P999: microseconds(result.Latency.ValueAtQuantile(99.9)),
+	}
+	for name, into := range map[string]*float64{"server": &m.ServerCPU, "envoy": &m.EnvoyCPU, "generator": &m.GeneratorCPU} {
+		if meter := meters[name]; meter != nil && result.Answers > 0 {
+			*into = microseconds(int64(meter.used)) / float64(result.Answers)
+		}
+	}
+	process := i.server
+	if process == nil {
+		process = i.envoy
+	}
+	memory, err := residentMemory(process.pid())
+	if err != nil {
+		return nil, i.blame(err)
+	}
+	m.Memory = float64(memory) / (1 << 20)
+	return m, nil
+}
+
+func microseconds(nanoseconds int64) float64 { return float64(nanoseconds) / float64(time.Microsecond) }
+
+// blame adds to an error what the processes said.
+func (i *instance) blame(err error) error {
+	for _, c := range []*child{i.server, i.envoy} {
+		err = c.blame(err)
+	}
+	return err
+}
+
+// meter is the CPU time of a process between two moments.
+type meter struct {
+	pid  int
+	used time.Duration
+}
+
+func (m *meter) begin() (err error) {
+	m.used, err = cpuTime(m.pid)
+	return err
+}
+
+func (m *meter) end() error {
+	now, err := cpuTime(m.pid)
+	m.used = now - m.used
+	return err
+}
