@@ -17,7 +17,7 @@ func (b *bench) buildLatchkey(ctx context.Context) error {
 	}
 	b.say("building latchkey")
 	binary := filepath.Join(b.dir, "latchkey")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "github.com/latchkey/latchkey/cmd/latchkey").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/latchkey/latchkey/cmd/latchkey").CombinedOutput(); err != nil {
 		return fmt.Errorf("building latchkey: %w: give a binary by -latchkey, or run this within the module:\n%s", err, out)
 	}
 	b.options.latchkey = binary

@@ -23,13 +23,18 @@ type opaKey struct {
 	User string `json:"user,omitempty"`
 }
 
+// opaUser is a person as the rules see one: each owns one team.
+type opaUser struct {
+	Owns string `json:"owns"`
+}
+
 // writeOPA writes the rules and their data. As in Latchkey's store, tokens are known by
 // their digests.
 func (b *bench) writeOPA(keys int) error {
 	data := struct {
-		Keys  map[string]opaKey   `json:"keys"`
-		Users map[string][]string `json:"users"`
-	}{map[string]opaKey{}, map[string][]string{}}
+		Keys  map[string]opaKey  `json:"keys"`
+		Users map[string]opaUser `json:"users"`
+	}{map[string]opaKey{}, map[string]opaUser{}}
 	for n := range keys {
 		c := nthCredential(n)
 		digest := sha256.Sum256([]byte(c.token))
@@ -37,7 +42,7 @@ func (b *bench) writeOPA(keys int) error {
 		if c.user == "" {
 			k.Team = c.team
 		} else {
-			data.Users[c.user] = []string{c.team}
+			data.Users[c.user] = opaUser{c.team}
 		}
 		data.Keys[hex.EncodeToString(digest[:])] = k
 	}
@@ -62,6 +67,6 @@ func (b *bench) startOPA(at address) (*child, error) {
 	if err := os.WriteFile(b.file("opa.yaml"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	return b.child("opa", b.options.opa, "run", "--server", "--addr", "127.0.0.1:0", "--disable-telemetry", "--log-level", "error",
+	return b.child("opa", b.options.opa, "run", "--server", "--addr", "127.0.0.1:0", "--skip-version-check", "--log-level", "error",
 		"--config-file", b.file("opa.yaml"), b.file("kodey.rego"), b.file("data.json"))
 }

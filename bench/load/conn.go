@@ -48,7 +48,7 @@ func (r *run) connect(index int) (*conn, error) {
 	if r.plan.Protocol == HTTP1 {
 		c.wire = &http1{requests: r.plan.Requests}
 	} else {
-		c.wire = newGRPC(r.plan.Requests)
+		c.wire = newHTTP2(r.plan.Requests)
 	}
 	c.done = func(of call, status int) { r.done(c, of, status) }
 	c.out = c.wire.hello(c.out)

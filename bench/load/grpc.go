@@ -39,8 +39,8 @@ var callHeaders = []hpack.HeaderField{
 	{Name: "x-envoy-expected-rq-timeout-ms", Value: "5000"},
 }
 
-// grpc is HTTP/2 as far as unary calls need it.
-type grpc struct {
+// http2Calls is HTTP/2 as far as unary calls need it.
+type http2Calls struct {
 	first   []byte   // the header frame of the first call, which fills the server's table
 	later   []byte   // of all others: nothing but indexes into that table
 	data    [][]byte // the data frame of each request
@@ -49,7 +49,7 @@ type grpc struct {
 	streams    []stream // by number, in a ring
 	next       uint32   // stream
 	inFlight   int
-	maxStreams int // of the server's settings
+	maxStreams int // of the server's settings; 0 until they are there
 	window     int // bytes of data that the server takes yet
 	consumed   int // bytes of data since the last word about our own window
 
@@ -68,8 +68,8 @@ type stream struct {
 // answer is what header blocks say about a call.
 type answer struct{ httpStatus, grpcStatus string }
 
-func newGRPC(requests [][]byte) *grpc {
-	g := &grpc{next: 1, maxStreams: maxOpenCalls, window: theirWindow, streams: make([]stream, maxOpenCalls)}
+func newHTTP2(requests [][]byte) *http2Calls {
+	g := &http2Calls{next: 1, window: theirWindow, streams: make([]stream, maxOpenCalls)}
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)
 	for _, frame := range []*[]byte{&g.first, &g.later} {
@@ -103,7 +103,7 @@ func appendFrame(out []byte, kind http2.FrameType, flags http2.Flags, payload []
 	return append(out, payload...)
 }
 
-func (g *grpc) hello(out []byte) []byte {
+func (g *http2Calls) hello(out []byte) []byte {
 	var b bytes.Buffer
 	b.WriteString(http2.ClientPreface)
 	f := http2.NewFramer(&b, nil)
@@ -113,13 +113,15 @@ func (g *grpc) hello(out []byte) []byte {
 	return append(out, b.Bytes()...)
 }
 
-func (g *grpc) stream(number uint32) *stream { return &g.streams[number/2%uint32(len(g.streams))] }
+func (g *http2Calls) stream(number uint32) *stream {
+	return &g.streams[number/2%uint32(len(g.streams))]
+}
 
-func (g *grpc) room() bool {
+func (g *http2Calls) room() bool {
 	return g.inFlight < g.maxStreams && g.window >= g.largest && g.stream(g.next).number == 0
 }
 
-func (g *grpc) begin(out []byte, of call) []byte {
+func (g *http2Calls) begin(out []byte, of call) []byte {
 	s := g.stream(g.next)
 	s.number, s.of, s.body = g.next, of, s.body[:0]
 	g.next += 2
@@ -138,7 +140,7 @@ func (g *grpc) begin(out []byte, of call) []byte {
 	return out
 }
 
-func (g *grpc) open(f func(call)) {
+func (g *http2Calls) open(f func(call)) {
 	for i := range g.streams {
 		if g.streams[i].number != 0 {
 			f(g.streams[i].of)
@@ -146,7 +148,7 @@ func (g *grpc) open(f func(call)) {
 	}
 }
 
-func (g *grpc) take(in, out []byte, done func(call, int)) (used int, _ []byte, err error) {
+func (g *http2Calls) take(in, out []byte, done func(call, int)) (used int, _ []byte, err error) {
 	for len(in)-used >= frameHeader {
 		head := in[used:]
 		length := int(head[0])<<16 | int(head[1])<<8 | int(head[2])
@@ -166,7 +168,7 @@ func (g *grpc) take(in, out []byte, done func(call, int)) (used int, _ []byte, e
 	return used, out, nil
 }
 
-func (g *grpc) frame(kind http2.FrameType, flags http2.Flags, number uint32, payload, out []byte, done func(call, int)) ([]byte, error) {
+func (g *http2Calls) frame(kind http2.FrameType, flags http2.Flags, number uint32, payload, out []byte, done func(call, int)) ([]byte, error) {
 	switch kind {
 	case http2.FrameData:
 		g.consumed += len(payload)
@@ -203,13 +205,18 @@ func (g *grpc) frame(kind http2.FrameType, flags http2.Flags, number uint32, pay
 			g.window += int(binary.BigEndian.Uint32(payload) &^ (1 << 31))
 		}
 		return out, nil
-	case http2.FrameGoAway, http2.FrameRSTStream, http2.FrameContinuation, http2.FramePushPromise:
+	case http2.FrameRSTStream:
+		if _, err := g.known(number); err != nil {
+			return out, nil // it was answered before the server had noted the end of the request
+		}
+		return out, fmt.Errorf("the server resets a call: %x", payload)
+	case http2.FrameGoAway, http2.FrameContinuation, http2.FramePushPromise:
 		return out, fmt.Errorf("the server sends %v: %.120q", kind, payload)
 	}
 	return out, nil
 }
 
-func (g *grpc) known(number uint32) (*stream, error) {
+func (g *http2Calls) known(number uint32) (*stream, error) {
 	s := g.stream(number)
 	if number == 0 || s.number != number {
 		return nil, fmt.Errorf("an answer on stream %d, on which nothing is asked", number)
@@ -219,7 +226,10 @@ func (g *grpc) known(number uint32) (*stream, error) {
 
 // settings reads what the server is like. What is left out would slow us down or
 // doesn't concern a client.
-func (g *grpc) settings(payload []byte) error {
+func (g *http2Calls) settings(payload []byte) error {
+	if g.maxStreams == 0 {
+		g.maxStreams = maxOpenCalls
+	}
 	for setting := range slices.Chunk(payload, 6) {
 		if len(setting) < 6 {
 			return errors.New("settings of a broken length")
@@ -242,7 +252,7 @@ func (g *grpc) settings(payload []byte) error {
 }
 
 // block reads a block of headers; the one at the end is the trailers.
-func (g *grpc) block(s *stream, flags http2.Flags, payload []byte, done func(call, int)) error {
+func (g *http2Calls) block(s *stream, flags http2.Flags, payload []byte, done func(call, int)) error {
 	if !flags.Has(http2.FlagHeadersEndHeaders) || flags.Has(http2.FlagHeadersPadded) || flags.Has(http2.FlagHeadersPriority) {
 		return errors.New("headers of an answer that are padded or in several frames")
 	}
@@ -272,7 +282,7 @@ func (g *grpc) block(s *stream, flags http2.Flags, payload []byte, done func(cal
 	return nil
 }
 
-func (g *grpc) status(body []byte) (int, error) {
+func (g *http2Calls) status(body []byte) (int, error) {
 	if len(body) < grpcPrefix || body[0] != 0 || int(binary.BigEndian.Uint32(body[1:])) != len(body)-grpcPrefix {
 		return 0, errNoResponse
 	}
