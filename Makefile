@@ -63,11 +63,11 @@ fuzz:
 mutate:
 	tools/mutate/mutate.py
 
-# What one check costs, beside other servers, directly and through Envoy: half an hour. BENCH has its flags, as in
-# BENCH='-only unix/1-conn/64 -opa PATH'; BENCH=-quick sees that it works.
+# What one check costs, beside other servers, directly and through Envoy: half an hour. BENCHFLAGS are its flags, as in
+# BENCHFLAGS='-only unix/1-conn/64 -opa PATH'; BENCHFLAGS=-quick sees that it works.
 bench: tools build
 	go build -trimpath -o bin/ ./bench
-	bin/bench -latchkey bin/latchkey $(BENCH)
+	bin/bench -latchkey bin/latchkey $(BENCHFLAGS)
 
 # The benchmarks of single functions.
 microbench:

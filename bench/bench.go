@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"time"
 )
 
 // bench is one run of the command.
@@ -70,6 +71,7 @@ func (b *bench) run(ctx context.Context) error {
 		b.skip(string(viaEnvoy), err.Error())
 		delete(todo, viaEnvoy)
 	}
+	b.sayHowLong(todo, subjects)
 	if err := b.buildLatchkey(ctx); err != nil {
 		return err
 	}
@@ -82,6 +84,23 @@ func (b *bench) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// sayHowLong says how much there is to do.
+func (b *bench) sayHowLong(todo map[way][]scenario, subjects []*subject) {
+	scenarios, measurements := 0, 0
+	for _, some := range todo {
+		scenarios += len(some)
+		for _, c := range some {
+			for _, s := range subjects {
+				if b.wanted(c, s) {
+					measurements += b.options.rounds
+				}
+			}
+		}
+	}
+	takes := time.Duration(measurements) * (b.options.duration + b.options.duration/warmup)
+	b.say("%d scenarios, %d measurements, about %s", scenarios, measurements, takes.Round(time.Second))
 }
 
 // wanted reports whether a subject is measured in a scenario.
@@ -116,7 +135,7 @@ func (b *bench) runWay(ctx context.Context, w way, scenarios []scenario, subject
 	for _, c := range scenarios {
 		measured := slices.DeleteFunc(slices.Clone(subjects), func(s *subject) bool { return !b.wanted(c, s) })
 		b.say("%s: %d subjects, %d rounds of %s", c.name(), len(measured), b.options.rounds, b.options.duration)
-		results := b.report.begin(c, measured)
+		reported := b.report.begin(c, measured)
 		for round := range b.options.rounds {
 			for turn := range measured {
 				at := (round + turn) % len(measured)
@@ -124,9 +143,10 @@ func (b *bench) runWay(ctx context.Context, w way, scenarios []scenario, subject
 				if err != nil {
 					return fmt.Errorf("%s/%s: %w", c.name(), measured[at].name, err)
 				}
-				results[at].Measurements = append(results[at].Measurements, m)
+				reported.Results[at].Measurements = append(reported.Results[at].Measurements, m)
 			}
 		}
+		reported.hold()
 	}
 	return nil
 }

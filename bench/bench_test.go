@@ -31,7 +31,7 @@ func TestBench(t *testing.T) {
 	file := func(name string) string { return filepath.Join(dir, "out", name) }
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{
-		"-quick", "-duration", "100ms", "-rounds", "2", "-keys", "100", "-only", "^(unix|tcp)/.*/(noop.*|latchkey.*)$",
+		"-quick", "-duration", "50ms", "-rounds", "2", "-keys", "640", "-only", "^(unix|tcp)/.*/(noop.*|latchkey.*)$",
 		"-json", file("bench.json"), "-svg", file("bench.svg"),
 	}, &stdout, &stderr)
 	if code != 0 {

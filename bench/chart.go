@@ -20,7 +20,7 @@ const (
 )
 
 // chartStyle reads well on light and on dark.
-const chartStyle = `text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-size:16px;font-weight:600}.note{font-size:11px;fill:#59636e}.value{font-size:12px}
+const chartStyle = `text{font-family:system-ui,"Segoe UI",Helvetica,Arial,sans-serif;font-size:13px;fill:#1f2328}.title{font-size:16px;font-weight:600}.note{font-size:11px;fill:#59636e}.value{font-size:12px}
 .page{fill:#ffffff}.axis{stroke:#59636e}.range{stroke:#59636e;stroke-width:1.5}.bar{fill:#8c959f}.ours{fill:#0969da}
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.note{fill:#9198a1}.page{fill:#0d1117}.axis,.range{stroke:#9198a1}.bar{fill:#656c76}.ours{fill:#4493f8}}`
 

@@ -76,6 +76,14 @@ func (r *result) ratio(to *result, name string) (figure, bool) {
 	return figureOf(ratios), true
 }
 
+func (r *result) unanswered() int {
+	n := 0
+	for _, m := range r.Measurements {
+		n += m.Unanswered
+	}
+	return n
+}
+
 // MarshalJSON adds the figures to the measurements.
 func (r *result) MarshalJSON() ([]byte, error) {
 	figures := map[string]figure{}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -33,6 +34,7 @@ type instance struct {
 	envoy    *child // nil where the server is asked directly
 	at       address
 	protocol load.Protocol
+	work     *work
 	requests [][]byte
 	want     []int
 }
@@ -43,7 +45,7 @@ func (b *bench) start(ctx context.Context, s *subject, w way) (_ *instance, err 
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{subject: s}
+	i := &instance{subject: s, work: work}
 	defer func() {
 		if err != nil {
 			i.end()
@@ -110,9 +112,26 @@ func (i *instance) awaitAnswers(ctx context.Context, c *child) error {
 			Protocol: i.protocol, Network: i.at.network, Address: i.at.target, Connections: 1, InFlight: 1,
 			Duration: 20 * time.Millisecond, Requests: i.requests, Want: i.want,
 		})
+		if wrong := (*load.AnswerError)(nil); errors.As(err, &wrong) && wrong.Got != http.StatusServiceUnavailable {
+			return finalError{i.explain(err)} // it is ready, and wrong
+		}
 		return err
 	})
 }
+
+// explain adds to an error about an answer what was asked.
+func (i *instance) explain(err error) error {
+	if wrong := (*load.AnswerError)(nil); errors.As(err, &wrong) {
+		a := &i.work.asked[wrong.Request]
+		return fmt.Errorf("%w: %s %s, with a key that is known: %t, x-team-id %q", err, a.method, a.path, a.known, a.team)
+	}
+	return err
+}
+
+// finalError is one that doesn't go away by waiting.
+type finalError struct{ error }
+
+func (e finalError) Unwrap() error { return e.error }
 
 // await polls until a child is ready, ends, or takes too long.
 func await(ctx context.Context, c *child, ready func() error) error {
@@ -124,6 +143,9 @@ func await(ctx context.Context, c *child, ready func() error) error {
 		err := ready()
 		if err == nil {
 			return nil
+		}
+		if errors.As(err, new(finalError)) {
+			return c.blame(err)
 		}
 		select {
 		case <-tick.C:

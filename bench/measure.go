@@ -85,6 +85,7 @@ func microseconds(nanoseconds int64) float64 { return float64(nanoseconds) / flo
 
 // blame adds to an error what the processes said.
 func (i *instance) blame(err error) error {
+	err = i.explain(err)
 	for _, c := range []*child{i.server, i.envoy} {
 		err = c.blame(err)
 	}

@@ -60,20 +60,19 @@ func newReport(o *options) *report {
 	return r
 }
 
-// begin adds a scenario, and returns where the measurements of its subjects go.
-func (r *report) begin(s scenario, subjects []*subject) []*result {
+// begin adds a scenario without measurements.
+func (r *report) begin(s scenario, subjects []*subject) *reported {
 	c := &reported{Name: s.name(), About: s.about(), chart: s.chart}
 	for _, one := range subjects {
 		r.Subjects[one.name] = one.about
 		c.Results = append(c.Results, &result{Subject: one.name})
 	}
 	r.Scenarios = append(r.Scenarios, c)
-	return c.Results
+	return c
 }
 
 // hold holds all subjects against the baselines that were measured.
 func (c *reported) hold() {
-	c.Ratios = nil
 	for _, name := range baselines {
 		base := c.result(name)
 		if base == nil {

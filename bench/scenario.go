@@ -68,5 +68,9 @@ func (s scenario) about() string {
 	if s.rate > 0 {
 		load = fmt.Sprintf("%d a second (open loop)", s.rate)
 	}
-	return fmt.Sprintf("%s, %d connections, %s", where, s.connections, load)
+	connections := "1 connection"
+	if s.connections > 1 {
+		connections = fmt.Sprintf("%d connections", s.connections)
+	}
+	return fmt.Sprintf("%s, %s, %s", where, connections, load)
 }

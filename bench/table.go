@@ -16,7 +16,6 @@ func (r *report) print(to io.Writer) error {
 		fmt.Fprintf(out, "Left out: %s\n", s)
 	}
 	for _, c := range r.Scenarios {
-		c.hold()
 		c.print(out)
 	}
 	_, err := io.WriteString(to, out.String())
@@ -42,6 +41,11 @@ func (c *reported) print(out io.Writer) {
 		fmt.Fprintln(t)
 	}
 	_ = t.Flush() // into a builder
+	for _, one := range c.Results {
+		if n := one.unanswered(); n > 0 {
+			fmt.Fprintf(out, "  %s can't keep up: %d requests were still without an answer when the waiting ended, and count as they stood then\n", one.Subject, n)
+		}
+	}
 	c.printRatios(out)
 }
 

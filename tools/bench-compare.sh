@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Compares the Go benchmarks of another revision with those of this tree as it stands, in one run: the test binaries of both are
 # built first and then run in turns, so that what the machine does meanwhile meets both. Run by `make bench-compare REV=…`.
-#   BENCH  regular expression of the benchmarks (default: all)
-#   PKG    packages (default: all that have benchmarks in both)
-#   ROUNDS how often each is run (default 6, the fewest that benchstat gives a confidence interval for)
-#   TIME   how long each benchmark runs (default 300ms)
+#   BENCH      regular expression of the benchmarks (default: all)
+#   PKG        packages (default: all that have benchmarks in both)
+#   ROUNDS     how often each is run (default 6, the fewest that benchstat gives a confidence interval for)
+#   BENCHTIME  how long each benchmark runs (default 300ms)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ if [ -z "$rev" ] || ! git rev-parse --quiet --verify "$rev^{commit}" >/dev/null;
 fi
 bench=${BENCH:-.}
 rounds=${ROUNDS:-6}
-time=${TIME:-300ms}
+time=${BENCHTIME:-300ms}
 
 dir=$(mktemp -d)
 trap 'git worktree remove --force "$dir/old" 2>/dev/null || true; rm -rf "$dir"' EXIT
@@ -52,8 +52,7 @@ build "$new" "$dir/new.tests"
 
 one() { # tree, tests, results
   for package in $packages; do
-    (cd "$1/$package" && "$2/${package//\//-}.test" -test.run='^$' -test.bench="$bench" -test.benchmem -test.benchtime="$time") |
-      sed "1i pkg: $package" >>"$3"
+    (cd "$1/$package" && "$2/${package//\//-}.test" -test.run='^$' -test.bench="$bench" -test.benchmem -test.benchtime="$time") >>"$3"
   done
 }
 for round in $(seq "$rounds"); do

@@ -3,6 +3,7 @@ package load
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -52,6 +53,16 @@ type Result struct {
 	Unanswered int                     // of an open loop, long after the end: they are in Latency as they stood then
 }
 
+// AnswerError is an answer that isn't the expected one.
+type AnswerError struct {
+	Request   int // its number
+	Got, Want int // HTTP status
+}
+
+func (e *AnswerError) Error() string {
+	return fmt.Sprintf("request %d was answered %d and must be answered %d", e.Request, e.Got, e.Want)
+}
+
 // PerSecond is how many answers came in a second.
 func (r *Result) PerSecond() float64 { return float64(r.Answers) / r.Elapsed.Seconds() }
 
@@ -61,6 +72,9 @@ const (
 	longest  = int64(time.Minute)
 	digits   = 3
 )
+
+// longestCheck fits into one frame of HTTP/2 as every server takes it.
+const longestCheck = 16384 - grpcPrefix
 
 func (p *Plan) check() error {
 	switch {
@@ -72,6 +86,8 @@ func (p *Plan) check() error {
 		return fmt.Errorf("load: %d in flight over %d connections", p.InFlight, p.Connections)
 	case p.Protocol == HTTP1 && p.Rate == 0 && p.InFlight != p.Connections:
 		return fmt.Errorf("load: %d in flight over %d connections of HTTP/1.1, which have one each", p.InFlight, p.Connections)
+	case p.Protocol == GRPC && slices.ContainsFunc(p.Requests, func(q []byte) bool { return len(q) > longestCheck }):
+		return fmt.Errorf("load: a request is longer than %d bytes", longestCheck)
 	}
 	return nil
 }

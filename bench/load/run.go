@@ -215,7 +215,7 @@ func (r *run) done(c *conn, of call, status int) {
 	r.inFlight--
 	c.wanted++
 	if want := r.plan.Want[of.request]; status != want && r.err == nil {
-		r.err = fmt.Errorf("request %d was answered %d and must be answered %d", of.request, status, want)
+		r.err = &AnswerError{of.request, status, want}
 	}
 	if r.phase == measuring {
 		r.answers++

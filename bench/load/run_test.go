@@ -227,6 +227,7 @@ func TestPlansThatMakeNoSense(t *testing.T) {
 		"no requests":               func(p *Plan) { p.Requests = nil },
 		"fewer answers":             func(p *Plan) { p.Want = p.Want[:1] },
 		"no connections":            func(p *Plan) { p.Connections = 0 },
+		"too long for a frame":      func(p *Plan) { p.Requests[0] = make([]byte, 17_000) },
 		"connections for nothing":   func(p *Plan) { p.Connections = 2 },
 		"two at once over HTTP/1.1": func(p *Plan) { p.Protocol, p.InFlight = HTTP1, 2 },
 	} {
