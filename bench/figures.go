@@ -35,6 +35,7 @@ var quantities = []quantity{
 	{"p99_us", func(m *measurement) float64 { return m.P99 }},
 	{"p999_us", func(m *measurement) float64 { return m.P999 }},
 	{"memory_mb", func(m *measurement) float64 { return m.Memory }},
+	{"others_cores", func(m *measurement) float64 { return m.Others }},
 }
 
 // result is what all rounds of one scenario say about one subject.

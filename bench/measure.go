@@ -23,6 +23,8 @@ type measurement struct {
 	P999 float64 `json:"p999_us"`
 	// Of the server, after the load; of Envoy where there is no server.
 	Memory float64 `json:"memory_mb"`
+	// Cores that were busy with something else.
+	Others float64 `json:"others_cores"`
 }
 
 // roundShift is by how many requests one round begins after another.
@@ -32,12 +34,12 @@ const roundShift = 1009
 const warmup = 5
 
 func (b *bench) measure(ctx context.Context, i *instance, s scenario, round int) (*measurement, error) {
-	meters := map[string]*meter{"generator": {pid: b.pid}}
+	meters := map[string]*meter{"machine": {read: machineTime}, "generator": processMeter(b.pid)}
 	if i.server != nil {
-		meters["server"] = &meter{pid: i.server.pid()}
+		meters["server"] = processMeter(i.server.pid())
 	}
 	if i.envoy != nil {
-		meters["envoy"] = &meter{pid: i.envoy.pid()}
+		meters["envoy"] = processMeter(i.envoy.pid())
 	}
 	all := func(f func(*meter) error) func() error {
 		return func() error {
@@ -64,11 +66,14 @@ func (b *bench) measure(ctx context.Context, i *instance, s scenario, round int)
 		P50: microseconds(result.Latency.ValueAtQuantile(50)), P99: microseconds(result.Latency.ValueAtQuantile(99)),
 		P999: microseconds(result.Latency.ValueAtQuantile(99.9)),
 	}
+	others := meters["machine"].used
 	for name, into := range map[string]*float64{"server": &m.ServerCPU, "envoy": &m.EnvoyCPU, "generator": &m.GeneratorCPU} {
 		if meter := meters[name]; meter != nil && result.Answers > 0 {
 			*into = microseconds(int64(meter.used)) / float64(result.Answers)
+			others -= meter.used
 		}
 	}
+	m.Others = max(0, others.Seconds()/result.Elapsed.Seconds())
 	process := i.server
 	if process == nil {
 		process = i.envoy
@@ -92,19 +97,23 @@ func (i *instance) blame(err error) error {
 	return err
 }
 
-// meter is the CPU time of a process between two moments.
+// meter is CPU time between two moments.
 type meter struct {
-	pid  int
+	read func() (time.Duration, error)
 	used time.Duration
 }
 
+func processMeter(pid int) *meter {
+	return &meter{read: func() (time.Duration, error) { return cpuTime(pid) }}
+}
+
 func (m *meter) begin() (err error) {
-	m.used, err = cpuTime(m.pid)
+	m.used, err = m.read()
 	return err
 }
 
 func (m *meter) end() error {
-	now, err := cpuTime(m.pid)
+	now, err := m.read()
 	m.used = now - m.used
 	return err
 }

@@ -38,6 +38,17 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
+func TestParseMachine(t *testing.T) {
+	if d, err := parseMachine("cpu  10 20 30 4000 500 6 7 8 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n"); err != nil || d != 810*time.Millisecond {
+		t.Errorf("%v %v", d, err)
+	}
+	for _, text := range []string{"", "cpu 1 2 3\n", "cpu 1 2 3 4 5 6 7 x\n"} {
+		if d, err := parseMachine(text); err == nil {
+			t.Errorf("%q is %v", text, d)
+		}
+	}
+}
+
 func TestOwnProcess(t *testing.T) {
 	before, err := cpuTime(os.Getpid())
 	if err != nil {

@@ -84,6 +84,9 @@ func (c *reported) hold() {
 			}
 			h := &held{Subject: one.Subject, To: name, Ratios: map[string]figure{}}
 			for _, q := range quantities {
+				if q.name == "others_cores" {
+					continue // is nothing of the subjects
+				}
 				if ratio, ok := one.ratio(base, q.name); ok {
 					h.Ratios[q.name] = ratio
 				}

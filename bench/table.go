@@ -12,6 +12,9 @@ func (r *report) print(to io.Writer) error {
 	out := &strings.Builder{}
 	fmt.Fprintf(out, "%s, %d cores, %s; medians [and ranges] of %d interleaved rounds of %s.\n", r.Platform, r.Cores, r.Go, r.Rounds, r.Duration)
 	fmt.Fprintln(out, "CPU is that of the server's process for a check; times are those of the generator, which shares the cores.")
+	if others := r.others(); others > muchOfOthers {
+		fmt.Fprintf(out, "The machine was busy with something else: %.1f of its cores, at the median. Measure again when it is quiet.\n", others)
+	}
 	for _, s := range r.Skipped {
 		fmt.Fprintf(out, "Left out: %s\n", s)
 	}
@@ -20,6 +23,22 @@ func (r *report) print(to io.Writer) error {
 	}
 	_, err := io.WriteString(to, out.String())
 	return err
+}
+
+// others is how many cores were busy with something else over all measurements.
+func (r *report) others() float64 {
+	var all []float64
+	for _, c := range r.Scenarios {
+		for _, one := range c.Results {
+			for _, m := range one.Measurements {
+				all = append(all, m.Others)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	return figureOf(all).Median
 }
 
 func (c *reported) print(out io.Writer) {
