@@ -61,10 +61,10 @@ func (b *bench) measure(ctx context.Context, i *instance, s scenario, round int)
 	if err != nil {
 		return nil, i.blame(err)
 	}
-	m := &measurement{
-		Round: round, Answers: result.Answers, Unanswered: result.Unanswered, PerSecond: result.PerSecond(),
-		P50: microseconds(result.Latency.ValueAtQuantile(50)), P99: microseconds(result.Latency.ValueAtQuantile(99)),
-		P999: microseconds(result.Latency.ValueAtQuantile(99.9)),
+	m := &measurement{Round: round, Answers: result.Answers, Unanswered: result.Unanswered, PerSecond: result.PerSecond()}
+	if result.Latency.TotalCount() > 0 {
+		at := func(percentile float64) float64 { return microseconds(result.Latency.ValueAtQuantile(percentile)) }
+		m.P50, m.P99, m.P999 = at(50), at(99), at(99.9)
 	}
 	others := meters["machine"].used
 	for name, into := range map[string]*float64{"server": &m.ServerCPU, "envoy": &m.EnvoyCPU, "generator": &m.GeneratorCPU} {

@@ -10,9 +10,8 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-
 	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/latchkey/latchkey/internal/serve"
 )
@@ -30,10 +29,10 @@ func (noop) Check(context.Context, *authv3.CheckRequest) (*authv3.CheckResponse,
 	}, nil
 }
 
-// tuneMemory gives a process the settings of the garbage collector that `latchkey
-// serve` gives itself. It gives itself none, so this has nothing to do: call the
-// product's own function here once there is one.
-func tuneMemory() {}
+// tuneMemory gives this process, until the context ends, the settings of the garbage
+// collector that `latchkey serve` gives itself. That leaves Go's defaults alone, so there
+// is nothing to do; the one place that must follow when it doesn't is here.
+func tuneMemory(context.Context) {}
 
 // runNoop serves until the context ends: with the defaults of grpc-go, or with the
 // server options and memory settings of `latchkey serve`.
@@ -51,7 +50,7 @@ func runNoop(ctx context.Context, args []string, _, stderr io.Writer) error {
 	}
 	ready := health.NewServer()
 	if *tuned {
-		tuneMemory()
+		tuneMemory(ctx)
 		s := serve.NewGRPC()
 		authv3.RegisterAuthorizationServer(s, noop{})
 		healthpb.RegisterHealthServer(s, ready)

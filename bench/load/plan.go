@@ -48,6 +48,7 @@ type Plan struct {
 // Result is what came of the measured part of a plan.
 type Result struct {
 	Answers    int // within Elapsed
+	All        int // before and after too: each was as expected
 	Elapsed    time.Duration
 	Latency    *hdrhistogram.Histogram // in nanoseconds
 	Unanswered int                     // of an open loop, long after the end: they are in Latency as they stood then

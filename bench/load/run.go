@@ -40,6 +40,7 @@ type run struct {
 	sent       int // requests of an open loop
 	inFlight   int
 	answers    int
+	all        int
 	latency    *hdrhistogram.Histogram
 	unanswered int
 	arrived    int64 // when what is being taken apart was read
@@ -81,7 +82,7 @@ func Run(ctx context.Context, p Plan) (_ *Result, err error) {
 	if err := r.giveUp(); err != nil {
 		return nil, err
 	}
-	return &Result{Answers: r.answers, Elapsed: time.Duration(r.ended - r.begun), Latency: r.latency, Unanswered: r.unanswered}, nil
+	return &Result{Answers: r.answers, All: r.all, Elapsed: time.Duration(r.ended - r.begun), Latency: r.latency, Unanswered: r.unanswered}, nil
 }
 
 func (r *run) now() int64 { return int64(time.Since(r.base)) }
@@ -213,6 +214,7 @@ func (r *run) begin(c *conn, at int64) {
 // done is told of each answer.
 func (r *run) done(c *conn, of call, status int) {
 	r.inFlight--
+	r.all++
 	c.wanted++
 	if want := r.plan.Want[of.request]; status != want && r.err == nil {
 		r.err = &AnswerError{of.request, status, want}

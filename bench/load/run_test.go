@@ -59,7 +59,7 @@ func serveChecks(t *testing.T, network string, s checks, options ...grpc.ServerO
 	go func() { served <- server.Serve(l) }()
 	t.Cleanup(func() {
 		server.Stop()
-		if err := <-served; err != nil {
+		if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			t.Error(err)
 		}
 	})
@@ -111,8 +111,8 @@ func TestClosedLoop(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Answers == 0 || int64(r.Answers) != r.Latency.TotalCount() || r.Elapsed < p.Duration || r.Unanswered != 0 || began != 1 || ended != 1 {
-				t.Errorf("%d answers, %d times, %s, %d unanswered, begun %d times, ended %d times", r.Answers, r.Latency.TotalCount(), r.Elapsed, r.Unanswered, began, ended)
+			if r.All == 0 || r.Answers > r.All || int64(r.Answers) != r.Latency.TotalCount() || r.Elapsed < p.Duration || r.Unanswered != 0 || began != 1 || ended != 1 {
+				t.Errorf("%d answers of %d, %d times, %s, %d unanswered, begun %d times, ended %d times", r.Answers, r.All, r.Latency.TotalCount(), r.Elapsed, r.Unanswered, began, ended)
 			}
 		})
 	}
@@ -216,7 +216,7 @@ func TestHTTP1(t *testing.T) {
 			Requests: [][]byte{[]byte("GET /allowed HTTP/1.1\r\nhost: h\r\n\r\n"), []byte("POST /denied HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n")},
 			Want:     []int{200, 403},
 		})
-		if err != nil || r.Answers == 0 || r.Latency.TotalCount() == 0 {
+		if err != nil || r.All == 0 {
 			t.Errorf("rate %d: %+v, %v", rate, r, err)
 		}
 	}
