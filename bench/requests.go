@@ -76,14 +76,15 @@ var uses = map[string][]string{
 // misuses are requests that each type is refused.
 var misuses = map[string]string{publishable: "GET /v1/agents", secret: "GET /v1/members", userSecret: "GET /v1/teams/t_elsewhere"}
 
-// nthAsking returns the nth request to an API with so many keys. Of 32 one comes with a
-// key that nobody has issued, and one asks for what its key doesn't open.
+// nthAsking returns the nth request to an API with so many keys. Of 31 one comes with a
+// key that nobody has issued, and one asks for what its key doesn't open; two of three
+// name their team. These numbers have nothing in common with those of the keys.
 func nthAsking(n, keys int) asking {
 	number := n * stride % keys
 	c := nthCredential(number)
 	a := asking{known: true, allowed: true, token: c.token}
 	use := uses[c.kind][n/20%len(uses[c.kind])]
-	switch n % 32 {
+	switch n % 31 {
 	case 5:
 		a.known, a.allowed = false, false
 		a.token = nthCredential(number + keys).token
@@ -92,7 +93,7 @@ func nthAsking(n, keys int) asking {
 		use = misuses[c.kind]
 	}
 	a.method, a.path, _ = strings.Cut(strings.ReplaceAll(use, "{team}", c.team), " ")
-	if n%2 == 0 && !strings.HasPrefix(a.path, "/v1/teams/") {
+	if n%3 > 0 && !strings.HasPrefix(a.path, "/v1/teams/") {
 		a.team = c.team
 	}
 	return a
