@@ -31,7 +31,8 @@ type Plan struct {
 	InFlight int
 	Rate     int
 
-	// Warmup is driven before Duration and not measured.
+	// Warmup is driven before Duration and not measured; unless it is 0, at least
+	// until there is an answer.
 	Warmup, Duration time.Duration
 
 	// Requests are sent in turn, from the one with number First on: of GRPC each

@@ -120,13 +120,19 @@ func (r *run) step(ctx context.Context) error {
 // pause is how long to wait for an event at most.
 func (r *run) pause() time.Duration {
 	pause := look
-	if r.phase != draining {
+	if r.phase != draining && !r.cold() {
 		pause = min(pause, time.Duration(r.phaseEnd()-r.now()))
 	}
 	if r.plan.Rate > 0 && r.phase != draining && slices.ContainsFunc(r.conns, func(c *conn) bool { return c.wire.room() }) {
 		pause = min(pause, time.Duration(r.due()-r.now()))
 	}
 	return max(pause, 0)
+}
+
+// cold reports whether the server has yet to answer for the first time: until then it
+// isn't warm, unless it never does.
+func (r *run) cold() bool {
+	return r.phase == warming && r.plan.Warmup > 0 && r.all == 0 && r.now() < int64(patience)
 }
 
 func (r *run) phaseEnd() int64 {
@@ -139,7 +145,7 @@ func (r *run) phaseEnd() int64 {
 // advance goes on to the next phase when it is time.
 func (r *run) advance() error {
 	now := r.now()
-	if r.phase == draining || now < r.phaseEnd() {
+	if r.phase == draining || now < r.phaseEnd() || r.cold() {
 		return nil
 	}
 	mark := r.plan.Begin

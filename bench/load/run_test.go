@@ -212,7 +212,7 @@ func TestHTTP1(t *testing.T) {
 	})
 	for _, rate := range []int{0, 500} {
 		r, err := Run(t.Context(), Plan{
-			Protocol: HTTP1, Network: "tcp", Address: l.Addr().String(), Connections: 16, InFlight: 16, Rate: rate, Duration: 60 * time.Millisecond,
+			Protocol: HTTP1, Network: "tcp", Address: l.Addr().String(), Connections: 16, InFlight: 16, Rate: rate, Warmup: time.Millisecond, Duration: 60 * time.Millisecond,
 			Requests: [][]byte{[]byte("GET /allowed HTTP/1.1\r\nhost: h\r\n\r\n"), []byte("POST /denied HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n")},
 			Want:     []int{200, 403},
 		})
