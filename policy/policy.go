@@ -187,6 +187,10 @@ func (p *Policy) HasPermissions() bool { return len(p.permissions.sorted) > 0 }
 // ScopeNames returns the names of the scopes in a set, sorted by byte.
 func (p *Policy) ScopeNames(s Set) []string { return p.scopes.list(s) }
 
+// AppendScopeNames appends the names of the scopes in a set to b, sorted by
+// byte, with a space between each two.
+func (p *Policy) AppendScopeNames(b []byte, s Set) []byte { return p.scopes.appendList(b, s) }
+
 // PermissionNames returns the names of the permissions in a set, sorted by byte.
 func (p *Policy) PermissionNames(s Set) []string { return p.permissions.list(s) }
 

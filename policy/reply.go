@@ -16,7 +16,7 @@ const (
 )
 
 // Reply is how one reason is answered: prepared when the policy was compiled,
-// filled with the facts of a request by Body and Headers.
+// filled with the facts of a request.
 type Reply struct {
 	Status      int
 	ContentType string
@@ -62,34 +62,46 @@ var factNames = map[string]fact{
 }
 
 // Body returns the body of the reply, which is JSON.
-func (r *Reply) Body(f Facts) string {
-	return render(r.body, Facts{escapeJSON(f.RequestID), escapeJSON(f.KeyEnvironment), escapeJSON(f.RequestEnvironment)})
+func (r *Reply) Body(f Facts) string { return string(r.AppendBody(nil, f)) }
+
+// AppendBody appends the body of the reply to b.
+func (r *Reply) AppendBody(b []byte, f Facts) []byte {
+	return render(b, r.body, Facts{escapeJSON(f.RequestID), escapeJSON(f.KeyEnvironment), escapeJSON(f.RequestEnvironment)})
 }
 
 // Headers returns the headers that the policy adds to the reply.
 func (r *Reply) Headers(f Facts) []Header {
 	out := make([]Header, len(r.headers))
-	for i, h := range r.headers {
-		out[i] = Header{h.name, render(h.value, f)}
+	for i := range out {
+		name, value := r.AppendHeader(nil, i, f)
+		out[i] = Header{name, string(value)}
 	}
 	return out
 }
 
-func render(pieces []piece, f Facts) string {
-	var b strings.Builder
+// HeaderCount returns how many headers the policy adds to the reply.
+func (r *Reply) HeaderCount() int { return len(r.headers) }
+
+// AppendHeader appends the value of a header that the policy adds to b, and
+// returns the header's name beside it.
+func (r *Reply) AppendHeader(b []byte, i int, f Facts) (name string, appended []byte) {
+	return r.headers[i].name, render(b, r.headers[i].value, f)
+}
+
+func render(b []byte, pieces []piece, f Facts) []byte {
 	for _, p := range pieces {
 		switch p.fact {
 		case requestID:
-			b.WriteString(f.RequestID)
+			b = append(b, f.RequestID...)
 		case keyEnvironment:
-			b.WriteString(f.KeyEnvironment)
+			b = append(b, f.KeyEnvironment...)
 		case requestEnvironment:
-			b.WriteString(f.RequestEnvironment)
+			b = append(b, f.RequestEnvironment...)
 		default:
-			b.WriteString(p.text)
+			b = append(b, p.text...)
 		}
 	}
-	return b.String()
+	return b
 }
 
 // DefaultReply is how a reason is answered where no policy says otherwise.
@@ -164,11 +176,11 @@ func buildReply(r Reason, s replySpec) (*Reply, error) {
 	}
 	t := templater{words: words}
 	t.json(body)
-	reply.body = t.done()
+	reply.body = join(t.done())
 	for _, name := range sortedKeys(s.headers) {
 		t := templater{words: words}
 		t.text(s.headers[name], func(s string) string { return s })
-		reply.headers = append(reply.headers, replyHeader{name, t.done()})
+		reply.headers = append(reply.headers, replyHeader{name, join(t.done())})
 		if t.err == nil && printable(s.headers[name]) { // else that is the mistake
 			t.err = headerText(name, t.done())
 		}

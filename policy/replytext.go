@@ -23,6 +23,20 @@ func (t *templater) done() []piece {
 	return t.pieces
 }
 
+// join makes one piece of the literal text between two placeholders, so that a
+// reply is written in as few as may be.
+func join(pieces []piece) []piece {
+	var joined []piece
+	for _, p := range pieces {
+		if last := len(joined) - 1; last >= 0 && p.fact == 0 && joined[last].fact == 0 {
+			joined[last].text += p.text
+			continue
+		}
+		joined = append(joined, p)
+	}
+	return joined
+}
+
 func (t *templater) flush() {
 	if t.buf.Len() > 0 {
 		t.pieces = append(t.pieces, piece{text: t.buf.String()})
@@ -110,7 +124,7 @@ func (t *templater) text(s string, escape func(string) string) {
 
 // escapeJSON returns text as it stands between the quotes of a JSON string.
 func escapeJSON(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+	if !needsEscape(s) {
 		return s
 	}
 	var b strings.Builder
@@ -118,4 +132,13 @@ func escapeJSON(s string) string {
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(s) // strings always encode
 	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSuffix(b.String(), "\n"), `"`), `"`)
+}
+
+func needsEscape(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return true
+		}
+	}
+	return false
 }

@@ -70,6 +70,22 @@ func (n names) list(s Set) []string {
 	return out
 }
 
+// appendList appends the names in the set to b, sorted by byte, with a space
+// between each two.
+func (n names) appendList(b []byte, s Set) []byte {
+	more := false
+	for w, word := range s {
+		for ; word != 0; word &= word - 1 {
+			if more {
+				b = append(b, ' ')
+			}
+			b = append(b, n.sorted[w*64+bits.TrailingZeros64(word)]...)
+			more = true
+		}
+	}
+	return b
+}
+
 // all returns the set of every name.
 func (n names) all() Set {
 	var s Set
