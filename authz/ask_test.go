@@ -69,8 +69,8 @@ func rendered(text string) string {
 	return b.String()
 }
 
-// answer is a CheckResponse in plain words.
-type answer struct {
+// heard is a CheckResponse in plain words.
+type heard struct {
 	reason   string
 	allowed  bool
 	status   int // 200 where it is allowed
@@ -82,9 +82,9 @@ type answer struct {
 }
 
 // check asks a server of its own at noon.
-func (w *world) check(tb testing.TB, c *authv3.CheckRequest) answer { return w.checkAt(tb, c, noon) }
+func (w *world) check(tb testing.TB, c *authv3.CheckRequest) heard { return w.checkAt(tb, c, noon) }
 
-func (w *world) checkAt(tb testing.TB, c *authv3.CheckRequest, now time.Time) answer {
+func (w *world) checkAt(tb testing.TB, c *authv3.CheckRequest, now time.Time) heard {
 	tb.Helper()
 	s := NewServer(Options{Source: w.view, Now: func() time.Time { return now }})
 	got, err := s.Check(context.Background(), c)
@@ -96,12 +96,12 @@ func (w *world) checkAt(tb testing.TB, c *authv3.CheckRequest, now time.Time) an
 
 // readAnswer reads a response as Envoy does, and fails where Envoy and we could
 // understand it differently.
-func readAnswer(tb testing.TB, got *authv3.CheckResponse) answer {
+func readAnswer(tb testing.TB, got *authv3.CheckResponse) heard {
 	tb.Helper()
 	if _, err := proto.Marshal(got); err != nil {
 		tb.Errorf("a response that can't be sent: %v", err)
 	}
-	a := answer{code: codes.Code(got.GetStatus().GetCode()), headers: map[string]string{}, removed: map[string]bool{}}
+	a := heard{code: codes.Code(got.GetStatus().GetCode()), headers: map[string]string{}, removed: map[string]bool{}}
 	a.metadata = got.GetDynamicMetadata().AsMap()
 	a.reason, _ = a.metadata["reason"].(string)
 	list := got.GetDeniedResponse().GetHeaders()

@@ -14,7 +14,7 @@ func (r *Request) credential(p *policy.Policy) (key.Token, policy.Reason) {
 	var found string
 	reason := policy.KeyMissing
 	for _, place := range p.Credentials() {
-		value, times := r.headers.get(place.Header)
+		value, times := r.header(place.Header)
 		text, outcome := read(place, value, times)
 		if outcome == policy.KeyMissing {
 			continue
@@ -32,22 +32,22 @@ func (r *Request) credential(p *policy.Policy) (key.Token, policy.Reason) {
 
 // read reads one place. It answers KeyMissing for an empty place and for a
 // scheme that isn't declared, Allowed with the text of what may be a token.
-// A scheme ends at the first space, tab or comma; what isn't exactly one space
-// and one token is refused in the order of the reasons.
+// What isn't exactly one space and one token is refused in the order of the
+// reasons.
 func read(place policy.Credential, value string, times int) (string, policy.Reason) {
 	if times == 0 || value == "" {
 		return "", policy.KeyMissing
 	}
+	if word, ok := usual(place, value); ok && times == 1 {
+		return word, policy.Allowed
+	}
 	text := value
 	if place.Bearer {
-		end := strings.IndexAny(value, " \t,")
-		if end < 0 {
-			end = len(value)
-		}
-		if !strings.EqualFold(value[:end], "bearer") {
+		rest, ok := afterScheme(value)
+		if !ok {
 			return "", policy.KeyMissing
 		}
-		text = value[end:]
+		text = rest
 	}
 	if times > 1 || strings.Contains(text, ",") {
 		return "", policy.KeyAmbiguous
@@ -58,10 +58,33 @@ func read(place policy.Credential, value string, times int) (string, policy.Reas
 		return "", policy.KeyMissing
 	case strings.ContainsAny(word, " \t"):
 		return "", policy.KeyAmbiguous // more than one token
-	case place.Bearer && text != " "+word, !place.Bearer && text != word, !tokenText(word):
+	case place.Bearer && (text[0] != ' ' || text[1:] != word), !place.Bearer && text != word, !tokenText(word):
 		return "", policy.KeyMalformed
 	}
 	return word, policy.Allowed
+}
+
+// afterScheme returns what follows the scheme Bearer, if the value has it. A scheme
+// ends at the first space, tab or comma.
+func afterScheme(value string) (rest string, ok bool) {
+	end := 0
+	for end < len(value) && value[end] != ' ' && value[end] != '\t' && value[end] != ',' {
+		end++
+	}
+	return value[end:], strings.EqualFold(value[:end], "bearer")
+}
+
+// usual reads a place that is filled as nearly all of them are, with what is
+// certainly one text of a token.
+func usual(place policy.Credential, value string) (word string, ok bool) {
+	const scheme = "bearer "
+	if place.Bearer {
+		if len(value) < len(scheme) || !strings.EqualFold(value[:len(scheme)], scheme) {
+			return "", false
+		}
+		value = value[len(scheme):]
+	}
+	return value, tokenText(value)
 }
 
 // tokenText reports whether the text is 1 to 256 characters of [A-Za-z0-9_-],
@@ -83,7 +106,13 @@ func tokenText(text string) bool {
 // A place that we don't see counts, because Envoy may have hidden it from us
 // and still pass it on.
 func (r *Request) mayCarryCredential(place policy.Credential) bool {
-	value, times := r.headers.get(place.Header)
-	_, outcome := read(place, value, times)
-	return !place.Bearer || outcome != policy.KeyMissing || times != 1 || value == "" || strings.Contains(value, ",")
+	if !place.Bearer {
+		return true
+	}
+	value, times := r.header(place.Header)
+	if times != 1 || value == "" || strings.Contains(value, ",") {
+		return true
+	}
+	rest, ok := afterScheme(value)
+	return ok && strings.Trim(rest, " \t") != ""
 }

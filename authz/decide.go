@@ -26,7 +26,14 @@ type decision struct {
 	presented *Presented
 	trace     *trace
 	found     key.Facts // what Verdict.Key points to
+	reached   []string  // memory for Verdict.Tenants
 	clean     bool
+}
+
+// reset empties the decision and keeps its memory.
+func (d *decision) reset() {
+	clear(d.reached[:cap(d.reached)])
+	*d = decision{reached: d.reached[:0]}
 }
 
 // decide runs the checks from top to bottom: who is this before what may they
@@ -207,7 +214,8 @@ func (d *decision) stand(e *policy.Endpoint) bool {
 		}
 		d.Tenant = named.tenant
 	} else {
-		reached, few := d.Place.Policy.Reach(nil, d.Type, d.Key, d.view.Directory, maxTenantsHeader)
+		reached, few := d.Place.Policy.Reach(d.reached, d.Type, d.Key, d.view.Directory, maxTenantsHeader)
+		d.reached = reached[:0]
 		switch {
 		case !few:
 			return false // too many to hand on: the request must name one

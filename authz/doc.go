@@ -2,12 +2,20 @@
 // envoy.service.auth.v3.Authorization/Check). It is the only package that
 // knows ext_authz.
 //
-// A check goes down once and up once: newRequest reads the attributes and
-// judges what two readers could read two ways; Decide holds the request
+// A check goes down once and up once, from bytes to bytes, in one exchange
+// whose memory is used again: decode walks the CheckRequest on the wire, keeps
+// what a decision needs and validates all the rest; Decide holds the Request
 // against one View, top to bottom in the order of the reasons; respond turns
-// the Verdict into a CheckResponse. Decide does no I/O and has no state:
-// Explain runs the very same code and keeps a record of each step.
+// the Verdict into an answer, and append writes that as a CheckResponse. Decide
+// does no I/O and has no state: Explain runs the very same code and keeps a
+// record of each step.
 //
-// Deny is the default everywhere: the one constructor of responses begins as
-// a refusal, because Envoy takes an empty CheckResponse for an allow.
+// Nothing is allocated for a check, and so its text is the memory that the
+// message was copied to (text.go): what outlives the check must be a copy.
+// codec.go is the only place where gRPC learns of this; Envoy's generated types
+// are the reference in the tests, which hold every message and every answer
+// against them.
+//
+// Deny is the default everywhere: every answer begins as a refusal, because
+// Envoy takes an empty CheckResponse for an allow.
 package authz

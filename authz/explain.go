@@ -7,9 +7,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-
 	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/policy"
 )
@@ -55,25 +52,28 @@ func Explain(v View, q Question, now time.Time) Explanation {
 	d := &decision{view: v, request: r, now: now, presented: q.Presented, trace: t}
 	d.decide()
 	verdict := d.Verdict
-	response := respond(&verdict, r)
+	var a answer
+	respond(&a, &verdict, r)
 	e := Explanation{Verdict: verdict, Status: 200, Steps: t.steps}
-	if ok := response.GetOkResponse(); ok != nil {
+	if a.allows {
 		e.Identity = map[string]string{}
-		for _, h := range ok.GetHeaders() {
-			e.Identity[h.GetHeader().GetKey()] = h.GetHeader().GetValue()
+		for _, h := range a.headers {
+			e.Identity[h.Name] = h.Value
 		}
 	} else {
-		e.Status = int(response.GetDeniedResponse().GetStatus().GetCode())
+		e.Status = a.status
 	}
 	e.access(d)
 	return e
 }
 
-// request renders the question as Envoy would, so that the same reader reads it.
+// request is the question as a check would read it from Envoy. Its memory is
+// its own, so that the explanation may keep all that came of it.
 func (q Question) request(v View) *Request {
-	list := []*corev3.HeaderValue{{Key: ":path", RawValue: []byte(q.Path)}}
+	r := &Request{method: q.Method, host: q.Host, shown: rendering(q.Path), extensions: q.Extensions}
+	r.list(pathHeader, "", q.Path)
 	for _, h := range q.Headers {
-		list = append(list, &corev3.HeaderValue{Key: strings.ToLower(h.Name), RawValue: []byte(h.Value)})
+		r.list(strings.ToLower(h.Name), "", h.Value)
 	}
 	if q.Token.Reveal() != "" {
 		place := policy.Credential{Header: "authorization", Bearer: true}
@@ -86,14 +86,10 @@ func (q Question) request(v View) *Request {
 		if place.Bearer {
 			value = "Bearer " + value
 		}
-		list = append(list, &corev3.HeaderValue{Key: place.Header, RawValue: []byte(value)})
+		r.list(place.Header, "", value)
 	}
-	return newRequest(&authv3.CheckRequest{Attributes: &authv3.AttributeContext{
-		ContextExtensions: q.Extensions,
-		Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
-			Method: q.Method, Host: q.Host, Path: rendering(q.Path), HeaderMap: &corev3.HeaderMap{Headers: list},
-		}},
-	}})
+	r.line()
+	return r
 }
 
 // rendering is a path as Envoy shows it beside the raw one: a '!' for each

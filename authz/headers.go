@@ -2,36 +2,52 @@ package authz
 
 import (
 	"strings"
-
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"unicode"
+	"unicode/utf8"
 )
 
-// headers reads the headers of a CheckRequest in both of their forms: a map
-// in which Envoy has joined a header that was sent twice, or a list
+// headers are those of a CheckRequest in both of their forms: a map in which
+// Envoy has joined a header that was sent twice, or a list
 // (encode_raw_headers) in which most of them stand twice.
 type headers struct {
-	http *authv3.AttributeContext_HttpRequest
+	mapped []header // the last one of a name counts
+	listed []header
 }
 
-// get returns the values of a header, the first two joined by a comma, and how
-// often it was sent. A header that Envoy joined counts once: its value holds a comma.
-func (h headers) get(name string) (value string, times int) {
-	if v, ok := h.http.GetHeaders()[name]; ok {
-		value, times = v, 1
-	}
-	for _, entry := range h.http.GetHeaderMap().GetHeaders() {
-		if !strings.EqualFold(entry.GetKey(), name) {
-			continue
+type header struct {
+	name  string
+	value string
+	plain bool // the name is in lower-case ASCII, as Envoy writes all of them
+}
+
+func newHeader(name, value string) header { return header{name, value, isPlain(name)} }
+
+// is reports whether the header has that name, which is in lower-case ASCII.
+func (h *header) is(name string) bool {
+	return h.name == name || !h.plain && strings.EqualFold(h.name, name)
+}
+
+// header returns the values of a header, the first two joined by a comma, and
+// how often it was sent. A header that Envoy joined counts once: its value
+// holds a comma.
+func (r *Request) header(name string) (value string, times int) {
+	for i := range r.headers.mapped {
+		if h := &r.headers.mapped[i]; h.name == name {
+			value, times = h.value, 1
 		}
-		v := string(entry.GetRawValue())
-		if v == "" {
-			v = entry.GetValue()
+	}
+	for i := range r.headers.listed {
+		h := &r.headers.listed[i]
+		if !h.is(name) {
+			continue
 		}
 		switch times++; times {
 		case 1:
-			value = v
+			value = h.value
 		case 2:
-			value += "," + v
+			start := len(r.room)
+			r.room = append(append(append(r.room, value...), ','), h.value...)
+			value = r.room.since(start)
 		default:
 			// Twice is as wrong as a thousand times, and costs less.
 		}
@@ -39,13 +55,14 @@ func (h headers) get(name string) (value string, times int) {
 	return value, times
 }
 
-// names calls f with the name of every header, in lower case. One that was
-// sent twice may come twice.
-func (h headers) names(f func(name string)) {
-	for name := range h.http.GetHeaders() {
-		f(strings.ToLower(name))
+// lower returns the header's name in lower case.
+func (r *Request) lower(h *header) string {
+	if h.plain {
+		return h.name
 	}
-	for _, entry := range h.http.GetHeaderMap().GetHeaders() {
-		f(strings.ToLower(entry.GetKey()))
+	start := len(r.room)
+	for _, c := range h.name {
+		r.room = utf8.AppendRune(r.room, unicode.ToLower(c))
 	}
+	return r.room.since(start)
 }

@@ -1,7 +1,7 @@
 package authz
 
 import (
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/latchkey/latchkey/directory"
@@ -11,53 +11,109 @@ import (
 // identityPrefix begins every header that tells an upstream who is asking.
 const identityPrefix = "x-latchkey-"
 
-// factNames are the facts about a request, as they stand in headers (after
-// the prefix) and, with _ for -, in dynamic metadata. On an allowing answer
-// each header is set or removed, so that a client can't speak for us.
-var factNames = []string{"endpoint", "environment", "key-id", "policy", "principal", "role", "scopes", "tenant", "tenants", "type"}
+// The facts about a request, in the byte order of their names.
+const (
+	factEndpoint = iota
+	factEnvironment
+	factKeyID
+	factPolicy
+	factPrincipal
+	factRole
+	factScopes
+	factTenant
+	factTenants
+	factType
+	factCount
+)
 
-// facts returns what the verdict knows, by name. What it doesn't know is
-// absent.
-func (v *Verdict) facts() map[string]string {
-	f := map[string]string{}
-	put := func(name, value string) {
-		if value != "" {
-			f[name] = value
-		}
+// factNames are the facts as they stand in headers (after the prefix) and,
+// with _ for -, in dynamic metadata. On an allowing answer each header is set
+// or removed, so that a client can't speak for us.
+var factNames = [factCount]string{
+	factEndpoint: "endpoint", factEnvironment: "environment", factKeyID: "key-id", factPolicy: "policy", factPrincipal: "principal",
+	factRole: "role", factScopes: "scopes", factTenant: "tenant", factTenants: "tenants", factType: "type",
+}
+
+// factHeaders are the names of the headers.
+var factHeaders = func() (names [factCount]string) {
+	for i, name := range factNames {
+		names[i] = identityPrefix + name
 	}
+	return names
+}()
+
+// facts are what a verdict knows. What it doesn't know is empty.
+type facts [factCount]string
+
+// nothing is told of nobody. It is read only.
+var nothing facts
+
+// facts fills in what the verdict knows.
+func (v *Verdict) facts(f *facts, r *Request) {
+	*f = facts{}
 	if v.Place.Policy != nil {
-		put("policy", v.Place.Policy.Name())
+		f[factPolicy] = v.Place.Policy.Name()
 	}
 	if e := v.Endpoint(); e != nil {
-		put("endpoint", e.Name)
+		f[factEndpoint] = e.Name
 	}
 	if v.Key == nil {
-		return f
+		return
 	}
-	put("key-id", v.Key.ID.String())
-	put("type", v.Key.Type)
-	put("environment", v.Key.Environment)
-	put("principal", v.Key.Principal)
-	put("role", v.Key.Role)
-	put("tenant", v.Tenant)
-	put("tenants", strings.Join(v.Tenants, ","))
-	put("scopes", strings.Join(v.Place.Policy.ScopeNames(v.Held.Scopes), " "))
-	return f
+	start := len(r.room)
+	r.room = v.Key.ID.Append(r.room)
+	f[factKeyID] = r.room.since(start)
+	f[factType] = v.Key.Type
+	f[factEnvironment] = v.Key.Environment
+	f[factPrincipal] = v.Key.Principal
+	f[factRole] = v.Key.Role
+	f[factTenant] = v.Tenant
+	f[factTenants] = r.join(v.Tenants, ',')
+	start = len(r.room)
+	r.room = v.Place.Policy.AppendScopeNames(r.room, v.Held.Scopes)
+	f[factScopes] = r.room.since(start)
+}
+
+// told returns the facts that are known, by name, as copies: a log may keep them.
+func (f *facts) told() map[string]string {
+	told := map[string]string{}
+	for i, value := range f {
+		if value != "" {
+			told[factNames[i]] = strings.Clone(value)
+		}
+	}
+	return told
+}
+
+// join puts a list into one text.
+func (r *Request) join(list []string, separator byte) string {
+	start := len(r.room)
+	for i, text := range list {
+		if i > 0 {
+			r.room = append(r.room, separator)
+		}
+		r.room = append(r.room, text...)
+	}
+	return r.room.since(start)
 }
 
 // upstream says which headers an allowed request gets and loses. No header
 // is in both: Envoy removes after it sets.
-func (v *Verdict) upstream(r *Request, facts map[string]string) (set []policy.Header, remove []string) {
+func (a *answer) upstream(v *Verdict, r *Request) {
+	told := &a.facts
 	if v.Key == nil {
-		facts = nil // public: nobody was asked who they are, so nothing is said
+		told = &nothing // public: nobody was asked who they are, so nothing is said
 	}
-	gone := map[string]bool{}
-	for _, name := range factNames {
-		header := identityPrefix + name
-		if value, ok := facts[name]; ok {
-			set = append(set, policy.Header{Name: header, Value: value})
+	for _, place := range v.Place.Policy.Credentials() {
+		if r.mayCarryCredential(place) {
+			a.remove = append(a.remove, place.Header)
+		}
+	}
+	for i, header := range factHeaders {
+		if told[i] != "" {
+			a.headers = append(a.headers, policy.Header{Name: header, Value: told[i]})
 		} else {
-			gone[header] = true
+			a.remove = append(a.remove, header)
 		}
 	}
 	for _, place := range v.Place.Policy.TenantPlaces() {
@@ -67,30 +123,50 @@ func (v *Verdict) upstream(r *Request, facts map[string]string) (set []policy.He
 		// The header is set or removed whether we saw it or not: Envoy may have
 		// hidden it from us and still pass it on.
 		if v.Tenant != "" && directory.Kind(v.Tenant) == place.Kind {
-			set = append(set, policy.Header{Name: place.Name, Value: directory.Name(v.Tenant)})
+			a.headers = append(a.headers, policy.Header{Name: place.Name, Value: directory.Name(v.Tenant)})
 		} else {
-			gone[place.Name] = true
+			a.remove = append(a.remove, place.Name)
 		}
 	}
-	for _, place := range v.Place.Policy.Credentials() {
-		if r.mayCarryCredential(place) {
-			gone[place.Header] = true
+	a.spoofed(r, r.headers.mapped, told)
+	a.spoofed(r, r.headers.listed, told)
+	slices.Sort(a.remove)
+	a.remove = slices.Compact(a.remove)
+}
+
+// spoofed removes the client's headers that speak for us, unless ours
+// overwrite them.
+func (a *answer) spoofed(r *Request, sent []header, told *facts) {
+next:
+	for i := range sent {
+		h := &sent[i]
+		if h.plain && !speaksForUs(h.name) {
+			continue
 		}
-	}
-	r.headers.names(func(name string) {
-		if speaksForUs(name) && facts[strings.TrimPrefix(name, identityPrefix)] == "" {
-			gone[name] = true
+		name := r.lower(h)
+		if !speaksForUs(name) {
+			continue
 		}
-	})
-	for name := range gone {
-		remove = append(remove, name)
+		for i, ours := range factHeaders {
+			if name == ours && told[i] != "" {
+				continue next
+			}
+		}
+		a.remove = append(a.remove, name)
 	}
-	sort.Strings(remove)
-	return set, remove
 }
 
 // speaksForUs reports whether a server could take the header for one of
 // ours: many read - and _ alike.
 func speaksForUs(name string) bool {
-	return strings.HasPrefix(strings.ReplaceAll(name, "_", "-"), identityPrefix)
+	return len(name) >= len(identityPrefix) && name[0] == identityPrefix[0] && prefixed(name)
+}
+
+func prefixed(name string) bool {
+	for i := range len(identityPrefix) {
+		if c := name[i]; c != identityPrefix[i] && (c != '_' || identityPrefix[i] != '-') {
+			return false
+		}
+	}
+	return true
 }

@@ -19,7 +19,7 @@ var spoofed = []string{
 // checkOurs holds the headers by which we speak to the upstream against want.
 // All others are removed, whether they were sent or not; and so is what was
 // sent and could be taken for one of ours.
-func checkOurs(t *testing.T, got answer, sent []string, want map[string]string) {
+func checkOurs(t *testing.T, got heard, sent []string, want map[string]string) {
 	t.Helper()
 	if !maps.Equal(got.headers, want) {
 		t.Errorf("the upstream gets\n%v, want\n%v", got.headers, want)

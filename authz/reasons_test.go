@@ -14,19 +14,19 @@ import (
 	"github.com/latchkey/latchkey/policy"
 )
 
-// facts are metadata as a test writes them; policy and revision go without saying.
-type facts map[string]any
+// said are metadata as a test writes them; policy and revision go without saying.
+type said map[string]any
 
 type reasonCase struct {
 	world    func(*world)
 	request  *authv3.CheckRequest
-	metadata facts
+	metadata said
 	nobody   bool // no policy claims the request
 }
 
-// ofKey adds what is told of a key to the facts.
-func ofKey(id, typ string, more facts) facts {
-	f := facts{"key_id": id, "type": typ, "environment": "live"}
+// ofKey adds what is told of a key to it.
+func ofKey(id, typ string, more said) said {
+	f := said{"key_id": id, "type": typ, "environment": "live"}
 	maps.Copy(f, more)
 	return f
 }
@@ -36,12 +36,12 @@ func get(target string, headers ...string) *authv3.CheckRequest {
 }
 
 var (
-	things  = facts{"endpoint": "Read things"}
-	inTeam1 = facts{"tenant": "team:t_1", "plan": "free"}
+	things  = said{"endpoint": "Read things"}
+	inTeam1 = said{"tenant": "team:t_1", "plan": "free"}
 )
 
-func with(all ...facts) facts {
-	f := facts{}
+func with(all ...said) said {
+	f := said{}
 	for _, more := range all {
 		maps.Copy(f, more)
 	}
@@ -52,10 +52,10 @@ func with(all ...facts) facts {
 func reasonCases() map[policy.Reason]reasonCase {
 	return map[policy.Reason]reasonCase{
 		policy.HostUnknown: {request: get("/things", bearer("key_full"), "host: other.example"), nobody: true},
-		policy.Public:      {request: get("/status", bearer("key_full")), metadata: facts{"endpoint": "Status"}},
+		policy.Public:      {request: get("/status", bearer("key_full")), metadata: said{"endpoint": "Status"}},
 		policy.Preflight: {
 			request:  envoy(mapped, "OPTIONS", "/things", "origin: https://x", "access-control-request-method: POST", "x-request-id: r1"),
-			metadata: facts{"endpoint": "Write things"},
+			metadata: said{"endpoint": "Write things"},
 		},
 		policy.NotReady:     {world: func(w *world) { w.revision = 0 }, request: get("/things", bearer("key_full")), nobody: true},
 		policy.KeyMissing:   {request: get("/things"), metadata: things},
@@ -64,46 +64,46 @@ func reasonCases() map[policy.Reason]reasonCase {
 		policy.KeyUnknown:   {request: get("/things", "x-api-key: sk_live_"+filler), metadata: things},
 		policy.KeyRevoked: {
 			world:   func(w *world) { w.keys["key_full"].Revoked = noon.Add(-time.Hour) },
-			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, facts{"scopes": "read write"})),
+			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, said{"scopes": "read write"})),
 		},
 		policy.KeyExpired: {
 			world:   func(w *world) { w.keys["key_full"].Expires = noon },
-			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, facts{"scopes": "read write"})),
+			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, said{"scopes": "read write"})),
 		},
 		policy.KeyDisabled: {
 			world:   func(w *world) { w.keys["key_full"].Disabled = true },
-			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, facts{"scopes": "read write"})),
+			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, said{"scopes": "read write"})),
 		},
 		policy.PrincipalGone: {
 			world:   func(w *world) { w.principals["user:ada"].Suspended = true },
-			request: get("/things", bearer("key_user")), metadata: ofKey("key_user", "user", with(things, facts{"principal": "user:ada", "scopes": "read write"})),
+			request: get("/things", bearer("key_user")), metadata: ofKey("key_user", "user", with(things, said{"principal": "user:ada", "scopes": "read write"})),
 		},
 		policy.TenantSuspended: {
 			world:   func(w *world) { w.tenants["org:o_1"].Suspended = true },
-			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, facts{"scopes": "read write"})),
+			request: get("/things", bearer("key_full")), metadata: ofKey("key_full", "secret", with(things, inTeam1, said{"scopes": "read write"})),
 		},
-		policy.PathAmbiguous:   {request: get("/things/%61", bearer("key_full")), metadata: ofKey("key_full", "secret", with(inTeam1, facts{"scopes": "read write"}))},
-		policy.EndpointUnknown: {request: get("/nothing", bearer("key_full")), metadata: ofKey("key_full", "secret", with(inTeam1, facts{"scopes": "read write"}))},
+		policy.PathAmbiguous:   {request: get("/things/%61", bearer("key_full")), metadata: ofKey("key_full", "secret", with(inTeam1, said{"scopes": "read write"}))},
+		policy.EndpointUnknown: {request: get("/nothing", bearer("key_full")), metadata: ofKey("key_full", "secret", with(inTeam1, said{"scopes": "read write"}))},
 		policy.EnvironmentMismatch: {
 			request:  get("/things", bearer("key_test")),
-			metadata: ofKey("key_test", "secret", with(things, inTeam1, facts{"environment": "test", "scopes": "read"})),
+			metadata: ofKey("key_test", "secret", with(things, inTeam1, said{"environment": "test", "scopes": "read"})),
 		},
 		policy.KeyTypeNotAllowed: {
 			request:  get("/admin/x", bearer("key_full")),
-			metadata: ofKey("key_full", "secret", with(inTeam1, facts{"endpoint": "Administer", "scopes": "read write"})),
+			metadata: ofKey("key_full", "secret", with(inTeam1, said{"endpoint": "Administer", "scopes": "read write"})),
 		},
 		policy.ScopeMissing: {request: get("/things", bearer("key_none")), metadata: ofKey("key_none", "secret", with(things, inTeam1))},
 		policy.PermissionMissing: {
 			request:  envoy(mapped, "DELETE", "/things/1", bearer("key_guest"), "x-request-id: r1"),
-			metadata: ofKey("key_guest", "secret", with(inTeam1, facts{"endpoint": "Delete things", "scopes": "read"})),
+			metadata: ofKey("key_guest", "secret", with(inTeam1, said{"endpoint": "Delete things", "scopes": "read"})),
 		},
 		policy.TenantMismatch: {
 			request:  get("/things", bearer("key_full"), "x-team-id: t_2"),
-			metadata: ofKey("key_full", "secret", with(things, facts{"scopes": "read write", "plan": "free"})),
+			metadata: ofKey("key_full", "secret", with(things, said{"scopes": "read write", "plan": "free"})),
 		},
 		policy.Allowed: {
 			request:  get("/things", bearer("key_full")),
-			metadata: ofKey("key_full", "secret", with(things, inTeam1, facts{"scopes": "read write"})),
+			metadata: ofKey("key_full", "secret", with(things, inTeam1, said{"scopes": "read write"})),
 		},
 	}
 }
@@ -130,7 +130,7 @@ func refusalHeaders(r policy.Reason) map[string]string {
 	return h
 }
 
-func checkRefusal(t *testing.T, got answer, reason policy.Reason) {
+func checkRefusal(t *testing.T, got heard, reason policy.Reason) {
 	t.Helper()
 	code := map[int]codes.Code{401: codes.Unauthenticated, 403: codes.PermissionDenied, 503: codes.Unavailable}[reason.Status()]
 	if got.allowed || got.reason != reason.String() || got.status != reason.Status() || got.code != code {
@@ -152,7 +152,7 @@ func TestEveryReason(t *testing.T) {
 			w := newWorld(t)
 			if reason == policy.ReplicaStale { // no request brings it about: who holds the lease says so
 				v := Verdict{Reason: reason, Revision: 7}
-				checkRefusal(t, readAnswer(t, respond(&v, newRequest(get("/things")))), reason)
+				checkRefusal(t, readAnswer(t, responseOf(&v, newRequest(get("/things")))), reason)
 				return
 			}
 			c, ok := cases[reason]
@@ -170,7 +170,7 @@ func TestEveryReason(t *testing.T) {
 			} else {
 				checkRefusal(t, got, reason)
 			}
-			want := with(c.metadata, facts{"reason": reason.String(), "revision": float64(w.revision)})
+			want := with(c.metadata, said{"reason": reason.String(), "revision": float64(w.revision)})
 			if !c.nobody {
 				want["policy"] = "acme"
 			}
@@ -241,7 +241,7 @@ func TestForeignKeys(t *testing.T) {
 		change(w.keys["key_full"])
 		got := w.check(t, get("/things", bearer("key_full")))
 		checkRefusal(t, got, policy.KeyUnknown)
-		if want := with(things, facts{"policy": "acme", "reason": "KEY_UNKNOWN", "revision": 7.0}); !maps.Equal(got.metadata, want) {
+		if want := with(things, said{"policy": "acme", "reason": "KEY_UNKNOWN", "revision": 7.0}); !maps.Equal(got.metadata, want) {
 			t.Errorf("%s: metadata are %v, want %v", name, got.metadata, want)
 		}
 	}

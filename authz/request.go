@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"strings"
 
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-
 	"github.com/latchkey/latchkey/policy"
 )
 
@@ -21,39 +19,57 @@ type Request struct {
 	torn       bool // the two renderings of the path contradict each other
 	headers    headers
 	extensions map[string]string
+
+	shown string // the path as Envoy renders it, with the query
+	raw   string // the raw :path, which holds the client's bytes
+	raws  int    // how often that is there
+	id    string // see requestID
+	room  room
 }
 
-// newRequest reads the attributes. Anything may be absent: what isn't there
-// is empty, and what is empty is refused later.
-func newRequest(check *authv3.CheckRequest) *Request {
-	http := check.GetAttributes().GetRequest().GetHttp()
-	r := &Request{
-		method:     http.GetMethod(),
-		host:       http.GetHost(),
-		headers:    headers{http},
-		extensions: check.GetAttributes().GetContextExtensions(),
-	}
-	whole := http.GetPath()
-	// With encode_raw_headers :path holds the client's bytes, while path shows
-	// '!' for each byte that isn't UTF-8.
-	if raw, times := rawPath(http); times > 0 {
-		r.torn = times > 1 || !renders(whole, raw)
-		r.verbatim = true
-		whole = raw
-	}
-	r.path, r.query, _ = strings.Cut(whole, "?")
-	return r
-}
+// pathHeader is where the raw path stands in the list of headers.
+const pathHeader = ":path"
 
-// rawPath returns the raw :path, and how often it is there.
-func rawPath(http *authv3.AttributeContext_HttpRequest) (raw string, times int) {
-	for _, entry := range http.GetHeaderMap().GetHeaders() {
-		if entry.GetKey() == ":path" && len(entry.GetRawValue()) > 0 {
-			raw = string(entry.GetRawValue())
-			times++
+// list adds an entry of the list of headers.
+func (r *Request) list(name, value, raw string) {
+	if raw != "" {
+		value = raw
+		if name == pathHeader {
+			r.raw = raw
+			r.raws++
 		}
 	}
-	return raw, times
+	r.headers.listed = append(r.headers.listed, newHeader(name, value))
+}
+
+// line makes path and query of what was read. Anything may be absent: what
+// isn't there is empty, and what is empty is refused later.
+func (r *Request) line() {
+	whole := r.shown
+	// With encode_raw_headers :path holds the client's bytes, while path shows
+	// '!' for each byte that isn't UTF-8.
+	if r.raws > 0 {
+		r.torn = r.raws > 1 || !renders(whole, r.raw)
+		r.verbatim = true
+		whole = r.raw
+	}
+	r.path, r.query, _ = strings.Cut(whole, "?")
+}
+
+// mostExtensions bounds the map that an empty request keeps.
+const mostExtensions = 16
+
+// reset empties the request and keeps its memory.
+func (r *Request) reset() {
+	if len(r.extensions) > mostExtensions {
+		r.extensions = nil
+	}
+	clear(r.extensions)
+	*r = Request{
+		extensions: r.extensions,
+		headers:    headers{mapped: r.headers.mapped[:0], listed: r.headers.listed[:0]},
+		room:       r.room[:0],
+	}
 }
 
 // renders reports whether the text is Envoy's rendering of the raw bytes.
@@ -70,15 +86,23 @@ func renders(text, raw string) bool {
 }
 
 // requestID returns the id by which the client and the logs know the request:
-// x-request-id where it can be repeated safely, else a fresh one.
+// x-request-id where it can be repeated safely, else one that is made up when
+// it is first asked for.
 func (r *Request) requestID() string {
-	id, times := r.headers.get("x-request-id")
-	if times == 1 && validRequestID(id) {
-		return id
+	if r.id != "" {
+		return r.id
 	}
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process first
-	return hex.EncodeToString(b[:])
+	id, times := r.header("x-request-id")
+	if times != 1 || !validRequestID(id) {
+		start := len(r.room)
+		r.room = append(r.room, make([]byte, 16)...)
+		fresh := r.room[start:]
+		_, _ = rand.Read(fresh) // never fails: crypto/rand ends the process first
+		r.room = hex.AppendEncode(r.room, fresh)
+		id = r.room.since(start + len(fresh))
+	}
+	r.id = id
+	return id
 }
 
 func validRequestID(id string) bool {
@@ -97,7 +121,7 @@ func (r *Request) preflight() (method string, ok bool) {
 	if r.method != "OPTIONS" {
 		return "", false
 	}
-	origin, origins := r.headers.get("origin")
-	method, methods := r.headers.get("access-control-request-method")
+	origin, origins := r.header("origin")
+	method, methods := r.header("access-control-request-method")
 	return method, origins == 1 && origin != "" && methods == 1 && method != ""
 }

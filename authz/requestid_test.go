@@ -27,8 +27,12 @@ func TestRequestIDs(t *testing.T) {
 		{[]string{"x-request-id: a", "x-request-id: a"}, false},
 	} {
 		for _, f := range []form{mapped, raw} {
-			r := newRequest(envoy(f, "GET", "/", c.headers...))
-			first, second := r.requestID(), r.requestID()
+			check := envoy(f, "GET", "/", c.headers...)
+			r := newRequest(check)
+			first, second := r.requestID(), newRequest(check).requestID()
+			if again := r.requestID(); again != first {
+				t.Errorf("%q: the id %q became %q", c.headers, first, again)
+			}
 			switch {
 			case c.kept && "x-request-id: "+first != c.headers[0]:
 				t.Errorf("%q is not kept: %q", c.headers, first)

@@ -1,7 +1,6 @@
 package authz
 
 import (
-	"encoding/hex"
 	"strings"
 
 	"github.com/latchkey/latchkey/directory"
@@ -30,12 +29,12 @@ func (r *Request) naming(p *policy.Policy, route *policy.Route) naming {
 		case policy.InPath:
 			name, filled = route.Param(r.path, place.Name)
 		case policy.InQuery:
-			name, filled, ok = queryName(r.query, place.Name)
+			name, filled, ok = r.queryName(place.Name)
 		}
 		if !filled {
 			continue
 		}
-		id := place.Kind + ":" + name
+		id := r.tenant(place.Kind, name)
 		if !ok || !directory.ValidName(name) || n.tenant != "" && n.tenant != id {
 			n.torn = true
 			continue
@@ -48,22 +47,36 @@ func (r *Request) naming(p *policy.Policy, route *policy.Route) naming {
 // headerName reads a tenant from a header. Sent twice, or with a comma, it
 // names none; empty, it isn't filled.
 func (r *Request) headerName(header string) (name string, filled, ok bool) {
-	value, times := r.headers.get(header)
+	value, times := r.header(header)
 	if times == 0 || times == 1 && value == "" {
 		return "", false, true
 	}
 	return value, true, times == 1 // a comma is in no name
 }
 
+// tenant returns the id of a tenant, kind:name.
+func (r *Request) tenant(kind, name string) string {
+	start := len(r.room)
+	r.room = append(append(append(r.room, kind...), ':'), name...)
+	return r.room.since(start)
+}
+
 // queryName reads a tenant from a query parameter. Names are compared
 // decoded, so that no spelling that a server would take for the parameter is
 // overlooked, and a value must be plain: a name needs no escapes. Some servers
 // split at semicolons too: what only they would see is refused.
-func queryName(query, parameter string) (name string, filled, ok bool) {
-	times := 0
-	for pair := range strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' }) {
+func (r *Request) queryName(parameter string) (name string, filled, ok bool) {
+	times, semicolons := 0, false
+	for rest := r.query; rest != ""; {
+		pair := rest
+		if end := strings.IndexAny(rest, "&;"); end >= 0 {
+			semicolons = semicolons || rest[end] == ';'
+			pair, rest = rest[:end], rest[end+1:]
+		} else {
+			rest = ""
+		}
 		field, value, _ := strings.Cut(pair, "=")
-		if unescape(field) != parameter {
+		if r.unescape(field) != parameter {
 			continue
 		}
 		times++
@@ -73,31 +86,41 @@ func queryName(query, parameter string) (name string, filled, ok bool) {
 	case times == 0, times == 1 && name == "":
 		return "", false, true
 	}
-	return name, true, times == 1 && !strings.Contains(query, ";")
+	return name, true, times == 1 && !semicolons
 }
 
 // unescape decodes a query component as a form does. An escape that isn't one
 // stays as it is.
-func unescape(text string) string {
-	if !strings.ContainsAny(text, "%+") {
-		return text
+func (r *Request) unescape(component string) string {
+	if !strings.ContainsAny(component, "%+") {
+		return component
 	}
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
+	start := len(r.room)
+	for i := 0; i < len(component); i++ {
+		c := component[i]
 		switch {
-		case text[i] == '+':
-			b.WriteByte(' ')
-		case text[i] == '%' && i+2 < len(text):
-			raw, err := hex.DecodeString(text[i+1 : i+3])
-			if err != nil {
-				b.WriteByte('%')
-				continue
+		case c == '+':
+			c = ' '
+		case c == '%' && i+2 < len(component):
+			if high, low := unhex(component[i+1]), unhex(component[i+2]); high >= 0 && low >= 0 {
+				c = byte(high<<4 | low)
+				i += 2
 			}
-			b.Write(raw)
-			i += 2
-		default:
-			b.WriteByte(text[i])
 		}
+		r.room = append(r.room, c)
 	}
-	return b.String()
+	return r.room.since(start)
+}
+
+// unhex returns the value of a hexadecimal digit, or less than 0.
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
 }

@@ -251,7 +251,7 @@ func TestUnescape(t *testing.T) {
 	for b := range 256 {
 		want := string([]byte{byte(b)})
 		for _, text := range []string{fmt.Sprintf("%%%02x", b), fmt.Sprintf("%%%02X", b)} {
-			if got := unescape("<" + text + text + ">"); got != "<"+want+want+">" {
+			if got := new(Request).unescape("<" + text + text + ">"); got != "<"+want+want+">" {
 				t.Errorf("%s is decoded to %q", text, got)
 			}
 		}
@@ -259,7 +259,7 @@ func TestUnescape(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "a": "a", "+a++b+": " a  b ", "%": "%", "%4": "%4", "%4g": "%4g", "%g4": "%g4", "%%41": "%A", "%2541": "%41", "%2b": "+", "a%": "a%", "%:0": "%:0", "%0@": "%0@",
 	} {
-		if got := unescape(text); got != want {
+		if got := new(Request).unescape(text); got != want {
 			t.Errorf("%q is decoded to %q, want %q", text, got, want)
 		}
 	}

@@ -226,6 +226,8 @@ func (g *generator) request() oracle.Request {
 		}
 		r.Path = strings.ToValidUTF8(r.Path, "!")
 		r.RawPath = &raw
+	} else {
+		r.Path = rendered(r.Path) // without the raw one, that is all that Envoy shows
 	}
 	return r
 }

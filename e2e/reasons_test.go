@@ -225,7 +225,7 @@ func TestNotReady(t *testing.T) {
 }
 
 // serveCheck serves a Check of the test's own on a Unix socket, healthy.
-func serveCheck(t *testing.T, check authv3.AuthorizationServer) string {
+func serveCheck(t *testing.T, check authv3.AuthorizationServer, options ...grpc.ServerOption) string {
 	t.Helper()
 	dir, err := envoytest.SocketDir()
 	if err != nil {
@@ -237,7 +237,7 @@ func serveCheck(t *testing.T, check authv3.AuthorizationServer) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer()
+	server := grpc.NewServer(options...)
 	authv3.RegisterAuthorizationServer(server, check)
 	healthy := health.NewServer()
 	healthy.SetServingStatus("envoy.service.auth.v3.Authorization", healthv1.HealthCheckResponse_SERVING)

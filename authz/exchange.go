@@ -1,0 +1,52 @@
+package authz
+
+import (
+	"sync"
+)
+
+// exchange is one check from bytes to bytes, with all the memory that it
+// needs. It is taken from a pool and goes back to it once the answer is
+// written, and nothing of it may be kept.
+type exchange struct {
+	message  []byte // the CheckRequest
+	request  Request
+	decision decision
+	answer   answer
+	out      []byte // the CheckResponse
+}
+
+const (
+	// leastOut is what gRPC takes for worth pooling, and more than most answers.
+	leastOut = 2 << 10
+	// mostKept bounds what one exchange holds while nobody uses it, so that a few
+	// large requests don't decide how much memory the process keeps.
+	mostKept = 64 << 10
+)
+
+var exchanges = sync.Pool{New: func() any {
+	return &exchange{out: make([]byte, 0, leastOut)}
+}}
+
+func newExchange() *exchange { return exchanges.Get().(*exchange) }
+
+// release gives the exchange back. It forgets what it points to: a policy or a
+// record that has been replaced isn't kept alive by it.
+func (x *exchange) release() {
+	x.request.reset()
+	clear(x.answer.headers)
+	clear(x.answer.remove)
+	x.answer.refuse()
+	x.decision.reset()
+	x.message, x.out = x.message[:0], x.out[:0]
+	if x.kept() <= mostKept {
+		exchanges.Put(x)
+	}
+}
+
+// kept is about how much memory an exchange holds.
+func (x *exchange) kept() int {
+	const stringSize, headerSize = 16, 40
+	r, a := &x.request, &x.answer
+	return cap(x.message) + cap(x.out) + cap(r.room) +
+		headerSize*(cap(r.headers.mapped)+cap(r.headers.listed)) + stringSize*(2*cap(a.headers)+cap(a.remove)+cap(x.decision.reached))
+}
