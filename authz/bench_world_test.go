@@ -1,0 +1,31 @@
+package authz
+
+import (
+	_ "embed"
+
+	"github.com/latchkey/latchkey/key"
+)
+
+//go:embed testdata/captures/01_get_map.bin
+var firstCapture []byte
+
+// keyIndex finds keys as quickly as a store does, so that what is measured is the check.
+type keyIndex map[key.Digest]*key.Facts
+
+func indexed(w *world) keyIndex {
+	index := keyIndex{}
+	for _, r := range w.keys {
+		for _, s := range r.Secrets {
+			index[s.Digest], _ = r.FactsOf(s.Digest)
+		}
+	}
+	return index
+}
+
+func (i keyIndex) Lookup(d key.Digest, to *key.Facts) bool {
+	f, ok := i[d]
+	if ok {
+		*to = *f
+	}
+	return ok
+}
