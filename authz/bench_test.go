@@ -34,7 +34,7 @@ func benches(tb testing.TB) []bench {
 			c.world(w)
 		}
 		view := w.view()
-		view.Keys = indexed(w)
+		view.Keys, view.Directory = indexed(w), peopledOf(w)
 		b := bench{reason: reason, server: NewServer(Options{
 			Source: func() View { return view }, Now: func() time.Time { return noon.Add(time.Since(began)) }, Log: slog.New(slog.DiscardHandler),
 		})}

@@ -3,6 +3,7 @@ package authz
 import (
 	_ "embed"
 
+	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/key"
 )
 
@@ -28,4 +29,23 @@ func (i keyIndex) Lookup(d key.Digest, to *key.Facts) bool {
 		*to = *f
 	}
 	return ok
+}
+
+// peopled is a directory as a store has it: of people, what a look-up returns is there.
+type peopled struct {
+	*world
+	people map[string]directory.Person
+}
+
+func peopledOf(w *world) peopled {
+	d := peopled{w, map[string]directory.Person{}}
+	for id := range w.principals {
+		d.people[id], _ = w.Principal(id)
+	}
+	return d
+}
+
+func (d peopled) Principal(id string) (directory.Person, bool) {
+	p, ok := d.people[id]
+	return p, ok
 }

@@ -27,7 +27,8 @@ func (r *Request) credential(p *policy.Policy) (key.Token, policy.Reason) {
 	if reason != policy.Allowed {
 		return key.Token{}, reason
 	}
-	return key.NewToken(found), policy.Allowed
+	r.token = found
+	return key.TokenAt(&r.token), policy.Allowed
 }
 
 // read reads one place. It answers KeyMissing for an empty place and for a

@@ -29,18 +29,23 @@ var exchanges = sync.Pool{New: func() any {
 
 func newExchange() *exchange { return exchanges.Get().(*exchange) }
 
-// release gives the exchange back. It forgets what it points to: a policy or a
-// record that has been replaced isn't kept alive by it.
+// release gives the exchange back.
 func (x *exchange) release() {
-	x.request.reset()
-	clear(x.answer.headers)
-	clear(x.answer.remove)
-	x.answer.refuse()
-	x.decision.reset()
-	x.message, x.out = x.message[:0], x.out[:0]
+	x.reset()
 	if x.kept() <= mostKept {
 		exchanges.Put(x)
 	}
+}
+
+// reset empties the exchange and keeps its memory. It forgets what it points
+// to: a policy or a key that has been replaced isn't kept alive by it.
+func (x *exchange) reset() {
+	x.request.reset()
+	x.decision.reset()
+	clear(x.answer.headers)
+	clear(x.answer.remove)
+	x.answer.refuse()
+	x.message, x.out = x.message[:0], x.out[:0]
 }
 
 // kept is about how much memory an exchange holds.

@@ -24,6 +24,7 @@ type Request struct {
 	raw   string // the raw :path, which holds the client's bytes
 	raws  int    // how often that is there
 	id    string // see requestID
+	token string // see credential
 	room  room
 }
 

@@ -25,6 +25,10 @@ type Token struct{ text *string }
 // NewToken wraps the text of a token.
 func NewToken(text string) Token { return Token{&text} }
 
+// TokenAt wraps the text of a token where it is. It is NewToken without memory
+// of its own, for a caller that keeps the text as long as the token.
+func TokenAt(text *string) Token { return Token{text} }
+
 // Reveal returns the token's text. Its callers are the few places that a
 // token is meant to reach: a format, a digest, an answer to its owner.
 func (t Token) Reveal() string {
