@@ -136,7 +136,9 @@ func TestErrorsOverGRPC(t *testing.T) {
 
 // TestExchangesAreNotMixed: many at a time, of every size, each with its own answer.
 func TestExchangesAreNotMixed(t *testing.T) {
-	s := fixture(t, newWorld(t))
+	view := newWorld(t).view()
+	view.Keys = frozen{view.Keys.(*world)}
+	s := NewServer(Options{Source: func() View { return view }, Now: func() time.Time { return noon }})
 	client := authv3.NewAuthorizationClient(dial(t, s))
 	var askers sync.WaitGroup
 	for i := range 8 {
