@@ -39,6 +39,10 @@ func (d *decoder) message(b []byte, s *schema, depth int) bool {
 		return false
 	}
 	for len(b) > 0 {
+		if b[0] == s.entries && len(b) > 1 && b[1] < 0x80 && len(b) >= int(b[1])+2 && d.short(b[2:b[1]+2], s.use) {
+			b = b[b[1]+2:]
+			continue
+		}
 		tag, n := uint64(b[0]), 1
 		if tag >= 0x80 {
 			if tag, n = protowire.ConsumeVarint(b); n < 0 {
@@ -114,9 +118,6 @@ func (d *decoder) value(v []byte, f *fieldSchema, depth int) bool {
 		if f.use == 0 {
 			return d.message(v, f.message, depth)
 		}
-		if d.short(v, f.use) {
-			return true
-		}
 		d.name, d.plain, d.raw = nil, nil, nil
 		if !d.message(v, f.message, depth) {
 			return false
@@ -146,7 +147,7 @@ func (d *decoder) add(u use, name, value, raw []byte) {
 	r := d.request
 	switch u {
 	case useMapped:
-		r.headers.mapped = append(r.headers.mapped, newHeader(text(name), text(value)))
+		r.headers.add(&r.headers.mapped, text(name), text(value), isPlain(text(name)))
 	case useListed:
 		r.list(text(name), text(value), text(raw))
 	case useExtension:
@@ -164,25 +165,25 @@ const (
 	tagEntryRaw   = 3<<3 | 2
 )
 
-// short keeps a header that is written as everybody writes them: a plain name
-// and a value, in this order and in less than 128 bytes each. That is nearly
-// all of a request. It reports whether the entry is one; what it refuses is
-// left to message and add, which it agrees with.
+// short keeps a header that is written as everybody writes them, in less than
+// 128 bytes: a plain name and a value, in this order. That is nearly all of a
+// request. It reports whether the entry is one; what it refuses is left to
+// value and add, which it agrees with.
 func (d *decoder) short(v []byte, u use) bool {
-	if len(v) < 4 || v[0] != tagEntryName || v[1] >= 0x80 || len(v) < int(v[1])+4 {
+	if len(v) < 4 || v[0] != tagEntryName || len(v) < int(v[1])+4 {
 		return false
 	}
 	name, rest := text(v[2:2+v[1]]), v[2+v[1]:]
 	value := text(rest[2:])
-	if rest[1] >= 0x80 || len(value) != int(rest[1]) || name == pathHeader || !isPlain(name) {
+	if len(value) != int(rest[1]) || name == pathHeader || !isPlain(name) {
 		return false
 	}
 	h := &d.request.headers
 	switch {
 	case u == useListed && (rest[0] == tagEntryRaw || rest[0] == tagEntryValue && isASCII(value)):
-		h.listed = append(h.listed, header{name, value, true})
+		h.add(&h.listed, name, value, true)
 	case u == useMapped && rest[0] == tagEntryValue && isASCII(value):
-		h.mapped = append(h.mapped, header{name, value, true})
+		h.add(&h.mapped, name, value, true)
 	default:
 		return false
 	}

@@ -12,6 +12,7 @@ import (
 type headers struct {
 	mapped []header // the last one of a name counts
 	listed []header
+	traits uint64 // of all names: what has another trait than these isn't there
 }
 
 type header struct {
@@ -20,7 +21,23 @@ type header struct {
 	plain bool // the name is in lower-case ASCII, as Envoy writes all of them
 }
 
-func newHeader(name, value string) header { return header{name, value, isPlain(name)} }
+// add adds a header to one of the lists.
+func (h *headers) add(to *[]header, name, value string, plain bool) {
+	*to = append(*to, header{name, value, plain})
+	if plain {
+		h.traits |= trait(name)
+	} else {
+		h.traits = ^uint64(0) // it may be any name's
+	}
+}
+
+// trait is one of 64 by which most plain names are told apart.
+func trait(name string) uint64 {
+	if name == "" {
+		return 1
+	}
+	return 1 << ((uint(len(name)) ^ uint(name[len(name)-1])) % 64)
+}
 
 // is reports whether the header has that name, which is in lower-case ASCII.
 func (h *header) is(name string) bool {
@@ -31,6 +48,9 @@ func (h *header) is(name string) bool {
 // how often it was sent. A header that Envoy joined counts once: its value
 // holds a comma.
 func (r *Request) header(name string) (value string, times int) {
+	if r.headers.traits&trait(name) == 0 {
+		return "", 0
+	}
 	for i := range r.headers.mapped {
 		if h := &r.headers.mapped[i]; h.name == name {
 			value, times = h.value, 1

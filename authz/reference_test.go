@@ -95,6 +95,7 @@ func (f reference) request() *Request {
 		}
 		r.headers.listed = append(r.headers.listed, header{name: entry.GetKey(), value: value})
 	}
+	r.headers.traits = ^uint64(0) // nothing is passed over
 	return r
 }
 

@@ -40,7 +40,7 @@ func (r *Request) list(name, value, raw string) {
 			r.raws++
 		}
 	}
-	r.headers.listed = append(r.headers.listed, newHeader(name, value))
+	r.headers.add(&r.headers.listed, name, value, isPlain(name))
 }
 
 // line makes path and query of what was read. Anything may be absent: what

@@ -9,7 +9,11 @@ import (
 // schema is what a message's descriptor says about its encoding: enough to
 // tell a well-formed message from a malformed one, and to find what a check
 // needs in it. Fields are by number; a number beyond them is unknown.
-type schema struct{ fields []fieldSchema }
+type schema struct {
+	fields  []fieldSchema
+	entries byte // tag of the headers in the message; 0: it has none
+	use     use  // of those
+}
 
 type fieldSchema struct {
 	kind    fieldKind
@@ -104,6 +108,9 @@ func schemaOf(d protoreflect.MessageDescriptor, known map[protoreflect.FullName]
 			f.message = schemaOf(fd.Message(), known)
 		}
 		s.fields[fd.Number()] = f
+		if f.use == useMapped || f.use == useListed {
+			s.entries, s.use = byte(protowire.EncodeTag(fd.Number(), f.wire)), f.use
+		}
 	}
 	return s
 }
