@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -58,7 +59,8 @@ func inMetadata(value []byte) []byte {
 	return attributes(wrap(11, wrap(1, str(1, "filter"), wrap(2, wrap(1, str(1, "field"), wrap(2, value))))))
 }
 
-func nastyMessages() []nasty {
+// nastyMessages are made once: the deep ones take a while.
+var nastyMessages = sync.OnceValue(func() []nasty {
 	longest := strings.Repeat("\x80", 9) + "\x00" // ten bytes that say 0
 	all := []nasty{
 		{"nothing", false, nil},
@@ -217,7 +219,7 @@ func nastyMessages() []nasty {
 	return append(all,
 		nasty{"a map that is a varint, just above the bottom", false, inMetadata(nested(4995, noMap, list))},
 		nasty{"a map that is a varint, at the bottom", true, inMetadata(nested(4996, noMap, list))})
-}
+})
 
 // TestNastyMessages are malformed or not as their names say, and are read and
 // answered as the generated types do it.
