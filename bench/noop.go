@@ -4,8 +4,10 @@ import (
 	"context"
 	"flag"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
+	"sync"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/genproto/googleapis/rpc/status"
@@ -29,11 +31,6 @@ func (noop) Check(context.Context, *authv3.CheckRequest) (*authv3.CheckResponse,
 	}, nil
 }
 
-// tuneMemory gives this process, until the context ends, the settings of the garbage
-// collector that `latchkey serve` gives itself. That leaves Go's defaults alone, so there
-// is nothing to do; the one place that must follow when it doesn't is here.
-func tuneMemory(context.Context) {}
-
 // runNoop serves until the context ends: with the defaults of grpc-go, or with the
 // server options and memory settings of `latchkey serve`.
 func runNoop(ctx context.Context, args []string, _, stderr io.Writer) error {
@@ -50,7 +47,12 @@ func runNoop(ctx context.Context, args []string, _, stderr io.Writer) error {
 	}
 	ready := health.NewServer()
 	if *tuned {
-		tuneMemory(ctx)
+		memory := serve.NewMemory(slog.New(slog.NewTextHandler(stderr, nil)))
+		var paced sync.WaitGroup
+		defer paced.Wait()
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		paced.Go(func() { _ = memory.Run(ctx) }) // it fails at nothing
 		s := serve.NewGRPC()
 		authv3.RegisterAuthorizationServer(s, noop{})
 		healthpb.RegisterHealthServer(s, ready)
