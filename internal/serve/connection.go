@@ -29,6 +29,8 @@ type connection struct {
 	all       *connections
 	fragments fragments       // of the reader's goroutine alone
 	waiting   [2]atomic.Int32 // calls whose message isn't there, by generation
+	writing   atomic.Int64    // since when a write is under way, in nanoseconds; 0 for none
+	written   sync.Mutex      // held by it
 	once      sync.Once
 }
 
@@ -122,7 +124,12 @@ func (c *connection) RemoteAddr() net.Addr { return peerAddress{c.Conn.RemoteAdd
 
 var errFragments = errors.New("messages are cut into too many pieces")
 
+// Read reads nothing from a peer who doesn't read: gRPC would put aside an answer
+// to each of 10,000 frames before it stopped.
 func (c *connection) Read(b []byte) (int, error) {
+	if since := c.writing.Load(); since != 0 && time.Now().UnixNano()-since > int64(writePatience) {
+		c.awaitWrite()
+	}
 	n, err := c.Conn.Read(b)
 	if !c.fragments.read(b[:n]) {
 		c.end(fragmentsLimit, "messages are cut into too many pieces", maxFragments)
@@ -131,9 +138,19 @@ func (c *connection) Read(b []byte) (int, error) {
 	return n, err
 }
 
+func (c *connection) awaitWrite() {
+	c.written.Lock()
+	defer c.written.Unlock()
+}
+
 // Write gives up on a peer that doesn't read.
 func (c *connection) Write(b []byte) (int, error) {
-	if err := c.Conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+	c.written.Lock()
+	defer c.written.Unlock()
+	now := time.Now()
+	c.writing.Store(now.UnixNano())
+	defer c.writing.Store(0)
+	if err := c.SetWriteDeadline(now.Add(writeTime)); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Write(b)

@@ -56,6 +56,8 @@ const (
 	connectTime = 10 * time.Second
 	// writeTime is how long a peer may read nothing of what is sent to it.
 	writeTime = 10 * time.Second
+	// writePatience is how long he may read nothing until nothing is read of his.
+	writePatience = 5 * time.Millisecond
 	// idleTime is how long a connection without calls is kept. Peers that check
 	// the health keep theirs.
 	idleTime = 15 * time.Minute

@@ -357,6 +357,46 @@ func TestWhoDoesNotReadIsCutOff(t *testing.T) {
 	})
 }
 
+// stuck is a connection whose write lasts until it is told, and that tells when it is read.
+type stuck struct {
+	net.Conn
+	end, read chan struct{}
+}
+
+func (s stuck) SetWriteDeadline(time.Time) error { return nil }
+
+func (s stuck) Write(b []byte) (int, error) {
+	<-s.end
+	return len(b), nil
+}
+
+func (s stuck) Read([]byte) (int, error) {
+	s.read <- struct{}{}
+	return 0, io.EOF
+}
+
+func TestWhoDoesNotReadIsNotRead(t *testing.T) {
+	s := stuck{nil, make(chan struct{}), make(chan struct{}, 2)}
+	c := (&connections{refusals: newRefusals()}).add(s)
+	go func() { _, _ = c.Write([]byte("x")) }()
+	eventually(t, "a write lasts", func() bool {
+		since := c.writing.Load()
+		return since != 0 && time.Now().UnixNano()-since > int64(writePatience)
+	})
+	go func() { _, _ = c.Read(nil) }()
+	select {
+	case <-s.read:
+		t.Error("it is read while a write lasts")
+	case <-time.After(10 * writePatience):
+	}
+	close(s.end)
+	select {
+	case <-s.read:
+	case <-time.After(10 * time.Second):
+		t.Error("it isn't read once the write is over")
+	}
+}
+
 func TestTheLogIsNotFlooded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

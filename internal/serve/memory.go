@@ -105,8 +105,9 @@ func collections() (<-chan struct{}, func()) {
 	collected := make(chan struct{}, 1)
 	var stopped atomic.Bool
 	// Nothing refers to it, so that each collection finds it dead, and brings it
-	// back by its finalizer.
-	type phoenix struct{ self *phoenix }
+	// back by its finalizer. Of smaller ones several would share a place, and die
+	// together.
+	type phoenix [16]byte
 	var rise func(*phoenix)
 	rise = func(p *phoenix) {
 		select {
