@@ -38,6 +38,7 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	p := &process{config: config, db: db, log: log, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName), memory: memory}
 	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
 	p.grpc = serve.NewGRPC(authz.ServerOption())
+	defer p.grpc.Stop() // its workers wait from the beginning
 	p.grpc.TellLimits(log)
 	p.checks.Register(p.grpc)
 	p.health.Register(p.grpc)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/latchkey/latchkey/admin"
 	"github.com/latchkey/latchkey/authz"
+	"github.com/latchkey/latchkey/internal/serve"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
 	"github.com/latchkey/latchkey/storage/storagetest"
@@ -230,6 +231,8 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	p := &process{config: &serveConfig{}, db: db, log: log}
 	p.admin = admin.New(admin.Options{Ledger: db, Log: log})
 	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
+	p.grpc = serve.NewGRPC()
+	t.Cleanup(p.grpc.Stop)
 	p.files = newPolicyFiles(nil, p.admin, db, log)
 	p.store = newStoreHealth(db, func(bool) {}, log)
 	families, err := p.registry().Gather()
