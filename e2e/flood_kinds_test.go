@@ -31,6 +31,7 @@ const pests = mostConnections + 10
 // floodings are all floods. Each goes on until its limit was reached.
 var floodings = []flooding{
 	{"huge messages", 128, "message_size", hugeMessages},
+	{"many whole messages", 320, "", wholeMessages},
 	{"huge headers of calls", 96, "", hugeHeaders},
 	{"calls without a message", 320, "waiting_calls", withoutMessage},
 	{"calls with half a message", 320, "waiting_calls", halfMessages},
@@ -197,6 +198,34 @@ func halfMessages(ctx context.Context, f *flooded) {
 				f.note("calls", 1)
 			}
 			p.wait(20 * time.Millisecond)
+			if err := p.ended(); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// wholeMessages sends as many long messages at a time as it can, each of which
+// comes before it is asked for.
+func wholeMessages(ctx context.Context, f *flooded) {
+	message, err := framed(long(f.random, 60<<10))
+	if err != nil {
+		f.t.Error(err)
+		return
+	}
+	each(ctx, f, pests, false, nil, func(p *pest) error {
+		for {
+			for p.open() < mostStreams {
+				id, err := p.call()
+				if err == nil {
+					err = p.send(id, message, true)
+				}
+				if err != nil {
+					return err
+				}
+				f.note("calls", 1)
+			}
+			p.wait(time.Millisecond)
 			if err := p.ended(); err != nil {
 				return err
 			}
