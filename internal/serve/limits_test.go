@@ -312,8 +312,8 @@ func TestBusyPeersReachNoLimit(t *testing.T) {
 		for range 200 { // more than there may be streams
 			go func() {
 				var err error
-				for i := range 10 {
-					_, err = client.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: strings.Repeat("x", i*6000)})
+				for i := range 5 {
+					_, err = client.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: strings.Repeat("x", i*14_000)})
 					if status.Code(err) == codes.NotFound || err == nil {
 						continue
 					}
