@@ -143,9 +143,13 @@ func (a *answer) safe() bool {
 // consistent reports whether an answer says one thing, and so that Envoy
 // takes it for that: OK and an allow, or a code that isn't OK with a status
 // that is no success. And whether it can be sent: Envoy doesn't read metadata
-// or a body that isn't UTF-8.
+// or a body that isn't UTF-8. What an allow tells of a key is safe, and what
+// else it tells is of the policy.
 func (a *answer) consistent() bool {
-	if a.allows != (a.code == codes.OK) || !a.allows && a.status < 400 {
+	if a.allows {
+		return a.code == codes.OK && isUTF8(a.plan)
+	}
+	if a.code == codes.OK || a.status < 400 {
 		return false
 	}
 	for i := range a.facts {
