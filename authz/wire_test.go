@@ -204,3 +204,28 @@ func TestEveryLength(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesInOtherLetters: what Envoy would write in lower case is taken for
+// what it means, should it come otherwise.
+func TestNamesInOtherLetters(t *testing.T) {
+	w := newWorld(t)
+	s := fixture(t, w)
+	for _, name := range []string{
+		"X-Latchkey-Role", "x-latchkey-ROLE", "X-LATCHKEY-SPOOFED", "X_Latchkey_Tenant", "x-latch\u212aey-role", "X-Latch\u212aey-\u017fcopes", "x-latchkey-\u0130", "Authorization", "X-Team-Id",
+	} {
+		for _, f := range []form{mapped, raw} {
+			check := envoy(f, "GET", "/things", bearer("key_full"), name+": x")
+			message, err := proto.Marshal(check)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := checkBoth(s, noon, message); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	got := w.check(t, envoy(raw, "GET", "/things", bearer("key_full"), "X-Latchkey-Spoofed: x"))
+	if !got.allowed || !got.removed["x-latchkey-spoofed"] {
+		t.Errorf("%s: %v are removed", got.reason, got.removed)
+	}
+}
