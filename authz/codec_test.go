@@ -195,6 +195,9 @@ func TestThePoolIsBounded(t *testing.T) {
 		if kept := x.kept() <= mostKept; kept != c.kept {
 			t.Errorf("%s: %d bytes; it is kept: %v", c.name, x.kept(), kept)
 		}
+		if y := newExchange(); y == x && !c.kept {
+			t.Errorf("%s: the pool has it", c.name)
+		}
 		r := &x.request
 		if r.method+r.host+r.path+r.query+r.shown+r.raw+r.id != "" || len(r.headers.mapped)+len(r.headers.listed)+len(r.room)+len(r.extensions)+r.raws != 0 || r.torn || bool(r.verbatim) {
 			t.Errorf("%s: the request still says %+v", c.name, r)
