@@ -39,9 +39,10 @@ func (d *decoder) message(b []byte, s *schema, depth int) bool {
 		return false
 	}
 	for len(b) > 0 {
-		if b[0] == s.entries && len(b) > 1 && b[1] < 0x80 && len(b) >= int(b[1])+2 && d.short(b[2:b[1]+2], s.use) {
-			b = b[b[1]+2:]
-			continue
+		if b[0] == s.entries {
+			if b = d.short(b, s); len(b) == 0 {
+				break
+			}
 		}
 		tag, n := uint64(b[0]), 1
 		if tag >= 0x80 {
@@ -165,29 +166,34 @@ const (
 	tagEntryRaw   = 3<<3 | 2
 )
 
-// short keeps a header that is written as everybody writes them, in less than
-// 128 bytes: a plain name and a value, in this order. That is nearly all of a
-// request. It reports whether the entry is one; what it refuses is left to
-// value and add, which it agrees with.
-func (d *decoder) short(v []byte, u use) bool {
-	if len(v) < 4 || v[0] != tagEntryName || len(v) < int(v[1])+4 {
-		return false
-	}
-	name, rest := text(v[2:2+v[1]]), v[2+v[1]:]
-	value := text(rest[2:])
-	if len(value) != int(rest[1]) || name == pathHeader || !isPlain(name) {
-		return false
-	}
+// short keeps the headers that a message begins with, as far as they are
+// written as everybody writes them, in less than 128 bytes: a plain name and a
+// value, in this order. That is nearly all of a request. It returns what is
+// left; what it refuses is left to value and add, which it agrees with.
+func (d *decoder) short(b []byte, s *schema) []byte {
 	h := &d.request.headers
-	switch {
-	case u == useListed && (rest[0] == tagEntryRaw || rest[0] == tagEntryValue && isASCII(value)):
-		h.add(&h.listed, name, value, true)
-	case u == useMapped && rest[0] == tagEntryValue && isASCII(value):
-		h.add(&h.mapped, name, value, true)
-	default:
-		return false
+	list := &h.mapped
+	if s.use == useListed {
+		list = &h.listed
 	}
-	return true
+	kept, traits := *list, h.traits
+	for len(b) >= 6 && b[0] == s.entries && b[1] < oneByte && b[2] == tagEntryName {
+		end := int(b[1]) + 2
+		if len(b) < end || int(b[3])+6 > end {
+			break
+		}
+		name, rest := text(b[4:b[3]+4]), b[b[3]+4:end]
+		value := text(rest[2:])
+		raw := s.use == useListed && rest[0] == tagEntryRaw
+		if len(value) != int(rest[1]) || !raw && (rest[0] != tagEntryValue || !isASCII(value)) || name == pathHeader || !isPlain(name) {
+			break
+		}
+		kept = append(kept, header{name, value, true})
+		traits |= trait(name)
+		b = b[end:]
+	}
+	*list, h.traits = kept, traits
+	return b
 }
 
 // packed checks the elements of a repeated field that stand in one piece, and
