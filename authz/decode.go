@@ -39,7 +39,7 @@ func (d *decoder) message(b []byte, s *schema, depth int) bool {
 		return false
 	}
 	for len(b) > 0 {
-		if b[0] == s.entries {
+		if s.use != 0 && b[0] == s.entries {
 			if b = d.short(b, s); len(b) == 0 {
 				break
 			}

@@ -79,6 +79,8 @@ var nastyMessages = sync.OnceValue(func() []nasty {
 		{"a tag in eleven bytes", true, append([]byte("\x8a"+strings.Repeat("\x80", 9)+"\x00"), 0)},
 		{"the field 0", true, []byte{0<<3 | 2, 0}},
 		{"the field 0, in two bytes", true, []byte{0x82, 0, 0}},
+		{"the field 0, as a header", true, attributes([]byte{0, 6}, str(1, "a"), str(2, "x"))},
+		{"the field 0, as a header, on its own", true, join([]byte{0, 6}, str(1, "a"), str(2, "x"))},
 		{"the highest field", false, wrap(1<<29-1, nil)},
 		{"a field beyond the highest", true, append(protowire.AppendVarint(nil, 1<<29<<3|2), 0)},
 		{"a field beyond 32 bits, which would be field 1", true, append(protowire.AppendVarint(nil, (1<<32|1)<<3|2), 0)},

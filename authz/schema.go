@@ -11,8 +11,8 @@ import (
 // needs in it. Fields are by number; a number beyond them is unknown.
 type schema struct {
 	fields  []fieldSchema
-	entries byte // tag of the headers in the message; 0: it has none
-	use     use  // of those
+	use     use  // of the headers in the message; 0: it has none
+	entries byte // tag of those
 }
 
 type fieldSchema struct {
