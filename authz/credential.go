@@ -78,9 +78,9 @@ func afterScheme(value string) (rest string, ok bool) {
 // usual reads a place that is filled as nearly all of them are, with what is
 // certainly one text of a token.
 func usual(place policy.Credential, value string) (word string, ok bool) {
-	const scheme = "bearer "
+	const scheme = "Bearer "
 	if place.Bearer {
-		if len(value) < len(scheme) || !strings.EqualFold(value[:len(scheme)], scheme) {
+		if len(value) < len(scheme) || value[:len(scheme)] != scheme {
 			return "", false
 		}
 		value = value[len(scheme):]
@@ -91,15 +91,7 @@ func usual(place policy.Credential, value string) (word string, ok bool) {
 // tokenText reports whether the text is 1 to 256 characters of [A-Za-z0-9_-],
 // of which every token is made.
 func tokenText(text string) bool {
-	if text == "" || len(text) > key.MaxTokenLength {
-		return false
-	}
-	for i := range len(text) {
-		if !key.URLSafe.Holds(text[i]) {
-			return false
-		}
-	}
-	return true
+	return text != "" && len(text) <= key.MaxTokenLength && key.URLSafe.HoldsAll(text)
 }
 
 // mayCarryCredential reports whether a declared place must be emptied before

@@ -25,8 +25,9 @@ type decision struct {
 	now       time.Time
 	presented *Presented
 	trace     *trace
-	found     key.Facts // what Verdict.Key points to
-	reached   []string  // memory for Verdict.Tenants
+	found     key.Facts        // what Verdict.Key points to
+	owner     directory.Tenant // that the key belongs to, once it was found active
+	reached   []string         // memory for Verdict.Tenants
 	clean     bool
 }
 
@@ -68,9 +69,17 @@ func (d *decision) known() {
 		d.Tenant = d.Key.Tenant
 	}
 	if d.Plan == "" {
-		t, _ := d.view.Directory.Tenant(d.Key.Tenant)
-		d.Plan = t.Plan
+		d.Plan = d.planOf(d.Key.Tenant)
 	}
+}
+
+// planOf returns the plan of a tenant.
+func (d *decision) planOf(tenant string) string {
+	t := d.owner
+	if t.ID != tenant {
+		t, _ = d.view.Directory.Tenant(tenant)
+	}
+	return t.Plan
 }
 
 // addressed finds whose request it is, and whether it needs a key at all.
@@ -141,9 +150,11 @@ func (d *decision) authenticated() policy.Reason {
 		}
 		d.pass("principal")
 	} else {
-		if !directory.Active(d.view.Directory, d.Key.Tenant) {
+		owner, ok := directory.ActiveTenant(d.view.Directory, d.Key.Tenant)
+		if !ok {
 			return d.fail("tenant status", policy.TenantSuspended)
 		}
+		d.owner = owner
 		d.pass("tenant status")
 	}
 	return policy.Undecided
@@ -209,7 +220,8 @@ func (d *decision) stand(e *policy.Endpoint) bool {
 		return false
 	}
 	if named.tenant != "" {
-		if !d.Place.Policy.Reaches(d.Type, d.Key, named.tenant, d.view.Directory) {
+		// Its own was found active before.
+		if named.tenant != d.owner.ID && !d.Place.Policy.Reaches(d.Type, d.Key, named.tenant, d.view.Directory) {
 			return false
 		}
 		d.Tenant = named.tenant
@@ -227,8 +239,9 @@ func (d *decision) stand(e *policy.Endpoint) bool {
 			d.Tenants = reached
 		}
 	}
-	t, _ := d.view.Directory.Tenant(d.Tenant)
-	d.Plan = t.Plan
+	if d.Tenant != "" {
+		d.Plan = d.planOf(d.Tenant)
+	}
 	return !e.NeedsTenant || d.Tenant != ""
 }
 

@@ -41,20 +41,27 @@ type Reader interface {
 	Principal(id string) (Person, bool)
 }
 
-// Active reports whether the tenant may be reached: it is there, it isn't
-// suspended, and neither is an ancestor or missing.
+// Active reports whether the tenant may be reached: see ActiveTenant.
 func Active(r Reader, id string) bool {
+	_, ok := ActiveTenant(r, id)
+	return ok
+}
+
+// ActiveTenant returns the tenant, and whether it may be reached: it is there,
+// it isn't suspended, and neither is an ancestor or missing.
+func ActiveTenant(r Reader, id string) (tenant Tenant, ok bool) {
+	tenant, ok = r.Tenant(id)
+	at := tenant
 	for range MaxDepth + 1 {
-		t, ok := r.Tenant(id)
-		if !ok || t.Suspended {
-			return false
+		if !ok || at.Suspended {
+			return tenant, false
 		}
-		if t.Parent == "" {
-			return true
+		if at.Parent == "" {
+			return tenant, true
 		}
-		id = t.Parent
+		at, ok = r.Tenant(at.Parent)
 	}
-	return false // a chain that is too long to have been admitted
+	return tenant, false // a chain that is too long to have been admitted
 }
 
 // ActivePrincipal returns the principal, and whether it is there and isn't

@@ -19,15 +19,25 @@ const (
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// Holds reports whether c belongs to the alphabet.
-func (a Alphabet) Holds(c byte) bool {
-	switch {
-	case '0' <= c && c <= '9', 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z':
-		return true
-	case c == '-', c == '_':
-		return a == URLSafe
+// alphabets has, for each byte, a bit for each alphabet that it belongs to.
+var alphabets = func() (of [256]uint8) {
+	for _, c := range []byte(base62) {
+		of[c] = 1<<Base62 | 1<<URLSafe
 	}
-	return false
+	of['-'], of['_'] = 1<<URLSafe, 1<<URLSafe
+	return of
+}()
+
+// Holds reports whether c belongs to the alphabet.
+func (a Alphabet) Holds(c byte) bool { return alphabets[c]>>a&1 != 0 }
+
+// HoldsAll reports whether every byte of the text belongs to the alphabet.
+func (a Alphabet) HoldsAll(text string) bool {
+	all := uint8(1) << a
+	for i := range len(text) {
+		all &= alphabets[text[i]]
+	}
+	return all != 0
 }
 
 // Lengths of the parts of a token, in characters.
@@ -62,10 +72,8 @@ func (f Format) Matches(text string) bool {
 		return false
 	}
 	end := len(f.Prefix) + f.SecretLength
-	for i := len(f.Prefix); i < end; i++ {
-		if !f.Alphabet.Holds(text[i]) {
-			return false
-		}
+	if !f.Alphabet.HoldsAll(text[len(f.Prefix):end]) {
+		return false
 	}
 	if !f.Checksum {
 		return true

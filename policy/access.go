@@ -11,11 +11,6 @@ type Holder struct {
 	Permissions Set
 }
 
-// all is the operator: nothing bounds it.
-func (p *Policy) all() Holder {
-	return Holder{Scopes: p.scopes.all(), Permissions: p.permissions.all()}
-}
-
 // Granted returns the scopes that a key was given, before its ceiling, with
 // what they imply: those of its type, those that were chosen, or those of its
 // role. A scope or role that the policy no longer has grants nothing.
@@ -39,7 +34,7 @@ func (p *Policy) Granted(t *KeyType, r *key.Facts) Set {
 // nothing. The empty principal is the operator, who holds everything.
 func (p *Policy) Holds(principal, tenant string, dir directory.Reader) Holder {
 	if principal == "" {
-		return p.all()
+		return p.everything
 	}
 	var h Holder
 	who, ok := directory.ActivePrincipal(dir, principal)

@@ -119,6 +119,7 @@ func (c *compiler) names() {
 	}
 	place = c.root.in("scopes")
 	c.p.scopes = c.declare(place, "scope", list, func(i int) at { return place.in(list[i]) })
+	c.p.everything = Holder{Scopes: c.p.scopes.all(), Permissions: c.p.permissions.all()}
 	c.p.requires = make([]Set, len(c.p.scopes.sorted))
 	direct := make([]Set, len(c.p.scopes.sorted))
 	for i, name := range c.p.scopes.sorted {

@@ -18,6 +18,7 @@ type Policy struct {
 	requires       []Set // by scope: permissions that a creator must hold
 	implied        []Set // by scope: itself and what it implies
 	permissions    names
+	everything     Holder // what the operator holds
 	types          map[string]*KeyType
 	forms          []form // longest prefix first
 	credentials    []Credential
