@@ -110,7 +110,17 @@ func (a *asking) status() int {
 	return http.StatusUnauthorized
 }
 
-const userAgent = "kodey-sdk-python/2.14.0 (linux; x86_64)"
+// common are the headers that a client in a mesh sends beside those of its
+// request. A CheckRequest with all of them has about a thousand bytes.
+var common = [][2]string{
+	{"user-agent", "kodey-sdk-python/2.14.0 (linux; x86_64)"},
+	{"accept", "application/json"},
+	{"accept-encoding", "gzip, deflate, br"},
+	{"accept-language", "en-GB,en;q=0.9"},
+	{"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+	{"tracestate", "kodey=00f067aa0ba902b7"},
+	{"x-sdk-retry-count", "0"},
+}
 
 // requestID is one that Envoy could have made.
 func requestID(n int) string {
@@ -120,22 +130,20 @@ func requestID(n int) string {
 
 // headers are those that the authorization server is shown, in their order.
 func (a *asking) headers(n int) [][2]string {
-	out := [][2]string{
+	out := append([][2]string{
 		{":authority", host},
 		{":path", a.path},
 		{":method", a.method},
 		{":scheme", "https"},
-		{"user-agent", userAgent},
-		{"accept", "application/json"},
 		{"authorization", "Bearer " + a.token},
-	}
+	}, common...)
 	if a.method == http.MethodPost || a.method == http.MethodPatch {
 		out = append(out, [2]string{"content-type", "application/json"})
 	}
 	if a.team != "" {
 		out = append(out, [2]string{"x-team-id", a.team})
 	}
-	return append(out, [2]string{"x-forwarded-proto", "https"}, [2]string{"x-request-id", requestID(n)})
+	return append(out, [2]string{"x-forwarded-for", "203.0.113.7"}, [2]string{"x-forwarded-proto", "https"}, [2]string{"x-request-id", requestID(n)})
 }
 
 // check is what Envoy asks about the request.
@@ -174,8 +182,10 @@ func (a *asking) check(n int, raw bool) *authv3.CheckRequest {
 
 // http is what the client sends. A request that could have a body has an empty one.
 func (a *asking) http() []byte {
-	out := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nhost: %s\r\nuser-agent: %s\r\naccept: application/json\r\nauthorization: Bearer %s\r\n",
-		a.method, a.path, host, userAgent, a.token)
+	out := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nhost: %s\r\nauthorization: Bearer %s\r\n", a.method, a.path, host, a.token)
+	for _, h := range common {
+		out = fmt.Appendf(out, "%s: %s\r\n", h[0], h[1])
+	}
 	if a.method == http.MethodPost || a.method == http.MethodPatch {
 		out = append(out, "content-type: application/json\r\ncontent-length: 0\r\n"...)
 	}
