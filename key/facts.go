@@ -96,30 +96,30 @@ func ParseID(text string) ID {
 		return ID{text: text}
 	}
 	var id ID
+	var all byte
 	for i := range id.random {
-		high, low := lowerHex(digits[2*i]), lowerHex(digits[2*i+1])
-		if high|low > 0xf {
-			return ID{text: text}
-		}
+		high, low := hexDigits[digits[2*i]], hexDigits[digits[2*i+1]]
+		all |= high | low
 		id.random[i] = high<<4 | low
 	}
-	if id == (ID{}) {
+	if all == noDigit || id == (ID{}) {
 		return ID{text: text}
 	}
 	return id
 }
 
-// lowerHex returns the value of a digit as NewID writes it, and 0xff for any
-// other character.
-func lowerHex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
+const noDigit = 0xff
+
+// hexDigits has the value of each digit as NewID writes it.
+var hexDigits = func() (values [256]byte) {
+	for c := range values {
+		values[c] = noDigit
 	}
-	return 0xff
-}
+	for value, c := range []byte("0123456789abcdef") {
+		values[c] = byte(value)
+	}
+	return values
+}()
 
 // RandomID returns the ID of a name that NewID made, by its random bits.
 func RandomID(random [16]byte) ID { return ID{random: random} }
