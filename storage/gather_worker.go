@@ -19,6 +19,8 @@ type worker struct {
 	numbers map[string]uint32 // of shapes, by name
 	uses    []int             // by number
 	name    []byte            // of a shape, while it is looked for
+	last    string            // name of the shape that was looked for before
+	number  uint32            // of that
 	row     []byte
 }
 
@@ -108,11 +110,15 @@ func (w *worker) key(o object, value []byte) error {
 // shape returns the number of a key's shape.
 func (w *worker) shape(f *key.Facts) uint32 {
 	w.name = shapeName(w.name[:0], f)
+	if string(w.name) == w.last { // as is that of most that follow
+		return w.number
+	}
 	n, ok := w.numbers[string(w.name)]
 	if !ok {
 		n = w.g.shape(f)
 		w.numbers[string(w.name)] = n
 	}
+	w.last, w.number = string(w.name), n
 	return n
 }
 
