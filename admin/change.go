@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,7 +121,7 @@ func (s *Server) find(caller Caller, id string, more func(v *storage.View, l *lo
 		return nil, nil, err
 	}
 	if r == nil {
-		return nil, nil, unknownKey(id)
+		return nil, nil, cmp.Or(s.ledger.Missing(id), unknownKey(id))
 	}
 	return l, r, nil
 }

@@ -31,6 +31,10 @@ type Ledger interface {
 	// be short. Records of keys are read within it.
 	View(f func(*storage.View))
 
+	// Missing returns an error where a View had no key of that id, and should
+	// have had one. It may take its time.
+	Missing(id string) error
+
 	// Facts calls f with the facts of each key of one revision, in no order,
 	// until f returns false. They are valid until f returns.
 	Facts(f func(*key.Facts) bool)

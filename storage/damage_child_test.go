@@ -156,6 +156,12 @@ func (v *victim) look(when string) {
 		if !asStored(v.db.Now(), r) {
 			v.lie("%s, checks see another key %s", when, id)
 		}
+		var is *key.Record
+		var err error
+		v.db.View(func(view *storage.View) { is, err = view.Key(id) })
+		if is == nil && err == nil && v.db.Missing(id) == nil {
+			v.lie("%s, the key %s is told not to be there", when, id)
+		}
 	}
 	for _, id := range v.report.Acknowledged {
 		if !asStored(v.db.Now(), v.made[id]) {

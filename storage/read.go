@@ -126,15 +126,23 @@ func (db *DB) readRecord(id string) (r *key.Record, err error) {
 		r, err = db.recordOf(id, tx.Bucket(bucketRecords).Get([]byte(id)))
 		return err
 	})
-	if err == nil && r == nil && db.Now().has(key.ParseID(id)) {
-		// bbolt believes its pages: in a damaged one it sought in vain.
-		err = missingRecord(id)
-	}
 	return r, err
 }
 
-func missingRecord(id string) error {
-	return &DamageError{Reason: "page", Problems: []error{fmt.Errorf("key %.64q isn't where it should be: restore a backup (latchkey db restore)", id)}}
+// Missing returns ErrDamaged where View.Key finds no key of that id and memory
+// knows one: bbolt believes its pages, and seeks in a damaged one in vain. It
+// looks at all keys, and is for those who are about to say that there is none.
+func (db *DB) Missing(id string) error {
+	if !db.Now().has(key.ParseID(id)) {
+		return nil
+	}
+	var r *key.Record
+	var err error
+	db.View(func(v *View) { r, err = v.Key(id) }) // it may have been made since
+	if r == nil && err == nil {
+		err = &DamageError{Reason: "page", Problems: []error{fmt.Errorf("key %.64q isn't where it should be: restore a backup (latchkey db restore)", id)}}
+	}
+	return err
 }
 
 // stored returns what the file has of keys, by id, for the writer. Those that
