@@ -175,6 +175,31 @@ func BenchmarkKeys(b *testing.B) {
 	}
 }
 
+// BenchmarkDecision decides about random keys: it reads the request and decides,
+// and neither answers nor counts.
+func BenchmarkDecision(b *testing.B) {
+	keys := mostKeys(b)
+	g := newGrowing(b, stocked(b, keys), keys, acme(b), "/things")
+	tokens := g.tokens(rand.New(rand.NewPCG(1, 2)))
+	x := newExchange()
+	defer x.release()
+	i := 0
+	defer processor(b)()
+	for b.Loop() {
+		copy(g.token, tokens[i&(len(tokens)-1)])
+		i++
+		x.reset()
+		if err := x.request.decode(g.message); err != nil {
+			b.Fatal(err)
+		}
+		d := &x.decision
+		d.view, d.request, d.now = g.server.source(), &x.request, g.server.now()
+		if d.decide(); d.Reason != policy.Allowed {
+			b.Fatal(d.Reason)
+		}
+	}
+}
+
 // BenchmarkEndpoints checks a policy of many endpoints.
 func BenchmarkEndpoints(b *testing.B) {
 	db := stocked(b, 1000)
