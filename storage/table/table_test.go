@@ -31,7 +31,8 @@ func contents(t *table.Table) map[string]string {
 func check(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, got *table.Table, want map[string]string) {
+}, got *table.Table, want map[string]string,
+) {
 	t.Helper()
 	if got.Len() != len(want) {
 		t.Fatalf("Len is %d, want %d", got.Len(), len(want))
