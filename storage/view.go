@@ -135,30 +135,27 @@ func (v *View) with(d *delta, before map[string]*key.Record, numbers *shapes) *V
 			next.unrevoked++
 		}
 	}
-	if len(d.tenants)+len(d.removedTenants) > 0 {
-		edit := v.tenants.Edit()
-		for _, t := range d.tenants {
-			edit.Put(t.AppendPacked(nil))
-		}
-		for _, id := range d.removedTenants {
-			edit.Delete([]byte(id))
-		}
-		next.tenants = edit.Table()
-	}
-	if len(d.principals)+len(d.removedPrincipals) > 0 {
-		edit := v.principals.Edit()
-		for _, p := range d.principals {
-			edit.Put(p.AppendPacked(nil))
-		}
-		for _, id := range d.removedPrincipals {
-			edit.Delete([]byte(id))
-		}
-		next.principals = edit.Table()
-	}
+	next.tenants = edited(v.tenants, d.tenants, d.removedTenants)
+	next.principals = edited(v.principals, d.principals, d.removedPrincipals)
 	if d.policies != nil {
 		next.documents = d.documents(v.documents)
 	}
 	return &next
+}
+
+// edited returns the table with objects put into it and taken out.
+func edited[T interface{ AppendPacked([]byte) []byte }](t *table.Table, changed []T, removed []string) *table.Table {
+	if len(changed)+len(removed) == 0 {
+		return t
+	}
+	edit := t.Edit()
+	for _, o := range changed {
+		edit.Put(o.AppendPacked(nil))
+	}
+	for _, name := range removed {
+		edit.Delete([]byte(name))
+	}
+	return edit.Table()
 }
 
 func (v *View) rowsWith(d *delta, numbers *shapes) *table.Table {
