@@ -35,6 +35,7 @@ func scenarios() []scenario {
 		for _, inFlight := range []int{16, 64, 256} {
 			all = append(all, scenario{way: way, connections: 4, inFlight: inFlight, quick: inFlight == 16 && way == unixSocket})
 		}
+		all = append(all, scenario{way: way, connections: 16, inFlight: 64})
 		for _, rate := range []int{2000, 5000} {
 			for _, connections := range []int{1, 4} {
 				all = append(all, scenario{way: way, connections: connections, rate: rate, quick: rate == 2000 && connections == 1 && way == unixSocket})
