@@ -24,6 +24,16 @@ type worker struct {
 	row     []byte
 }
 
+// batch verifies the objects of a batch and packs them.
+func (w *worker) batch(b *batch) {
+	prefix := crc32.Update(0, castagnoli, bucketOf(b.kind))
+	start := 0
+	for _, end := range b.ends {
+		w.object(b.kind, prefix, b.bytes[start:end])
+		start = end
+	}
+}
+
 // object verifies an object of a batch and packs it.
 func (w *worker) object(kind logv1.Kind, prefix uint32, hashed []byte) {
 	length := int(binary.LittleEndian.Uint32(hashed[4:]))

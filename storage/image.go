@@ -40,8 +40,8 @@ const maxProblems = 20
 // imageReader gathers an image from a walk through a file.
 type imageReader struct {
 	image
-	how     reading
-	objects *gatherer
+	how      reading
+	gatherer *gatherer
 	problems
 
 	seen     map[string]bool
@@ -94,9 +94,9 @@ func readImage(file io.ReaderAt, size int64, how reading) (*image, error) {
 	if how.deep {
 		r.logged = map[object]*[sha256.Size]byte{}
 	}
-	r.objects = newGatherer(how, &r.problems)
+	r.gatherer = newGatherer(how, &r.problems)
 	r.stats, err = f.Walk(r.visit)
-	r.objects.wait()
+	r.gatherer.wait()
 	if err != nil {
 		return nil, damaged(err)
 	}
@@ -170,7 +170,7 @@ func (r *imageReader) visit(bucket string, name, sealed []byte) error {
 		return nil
 	}
 	if kind, ok := kindIn(bucket); ok {
-		r.objects.add(kind, name, sealed)
+		r.gatherer.add(kind, name, sealed)
 		return nil
 	}
 	value, err := unseal([]byte(bucket), name, sealed)
@@ -273,7 +273,7 @@ func (r *imageReader) finish() {
 		r.wrong("meta", "meta: its position is missing")
 	}
 	r.finishLog()
-	v := r.objects.view()
+	v := r.gatherer.view()
 	if len(r.list) > 0 {
 		return // what follows can only repeat it
 	}
@@ -281,22 +281,22 @@ func (r *imageReader) finish() {
 	if r.newest != nil {
 		v.latest = r.newest.GetAt().AsTime()
 	}
-	r.view, r.shapes, r.image.objects = v, r.objects.shapes, r.objects.whole
-	if r.objects.digest != r.position.Digest {
-		r.wrong("digest", "the digest of its objects is %.4x and should be %.4x: objects are missing, or older than the rest", r.objects.digest[:], r.position.Digest[:])
+	r.view, r.shapes, r.objects = v, r.gatherer.shapes, r.gatherer.whole
+	if r.gatherer.digest != r.position.Digest {
+		r.wrong("digest", "the digest of its objects is %.4x and should be %.4x: objects are missing, or older than the rest", r.gatherer.digest[:], r.position.Digest[:])
 	}
 	for id, token := range r.tokens {
 		if !v.mayReveal(id, token) {
 			r.wrong("reveal", "reveal: the token of %.64q isn't the current one of an unrevoked key", id)
 		}
 	}
-	for _, odd := range []revised{r.objects.oldest, r.objects.newest} {
+	for _, odd := range []revised{r.gatherer.oldest, r.gatherer.newest} {
 		if odd.id != "" && (odd.revision == 0 || odd.revision > r.position.Revision) {
 			r.wrong("record", "key %.64q has the revision %d", odd.id, odd.revision)
 		}
 	}
 	for o, sum := range r.logged {
-		if is := r.objects.sums[o]; (is == nil) != (sum == nil) || is != nil && *is != *sum {
+		if is := r.gatherer.sums[o]; (is == nil) != (sum == nil) || is != nil && *is != *sum {
 			r.wrong("log", "%s: the log has other bytes for it", o)
 		}
 	}
