@@ -1,6 +1,8 @@
 package authz
 
 import (
+	"sync"
+
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/proto"
@@ -31,24 +33,34 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// Marshal hands over the answer. The exchange is released when gRPC has
-// written it.
+// Marshal hands over the answer and releases the exchange: peers that don't
+// read their answers must not hold their requests in memory too.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	x, ok := v.(*exchange)
 	if !ok {
 		return c.CodecV2.Marshal(v)
 	}
-	return mem.BufferSlice{mem.NewBuffer(&x.out, (*lease)(x))}, nil
+	w := written.Get().(*writing)
+	w.out, x.out = x.out, w.out
+	x.release()
+	return mem.BufferSlice{mem.NewBuffer(&w.out, w)}, nil
 }
 
-// lease is an exchange as gRPC sees it: memory that is to be given back.
-type lease exchange
+// writing is an answer that gRPC writes: memory that it gives back.
+type writing struct{ out []byte }
+
+var written = sync.Pool{New: func() any { return &writing{out: make([]byte, 0, leastOut)} }}
 
 // Put is called once, when the last reference to the answer is gone.
-func (l *lease) Put(*[]byte) { (*exchange)(l).release() }
+func (w *writing) Put(*[]byte) {
+	if cap(w.out) <= mostKept {
+		w.out = w.out[:0]
+		written.Put(w)
+	}
+}
 
-// Get isn't called: a lease lends the one buffer that it has.
-func (*lease) Get(length int) *[]byte {
+// Get isn't called: this lends the one buffer that it has.
+func (*writing) Get(length int) *[]byte {
 	b := make([]byte, length)
 	return &b
 }

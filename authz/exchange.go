@@ -5,8 +5,8 @@ import (
 )
 
 // exchange is one check from bytes to bytes, with all the memory that it
-// needs. It is taken from a pool and goes back to it once the answer is
-// written, and nothing of it may be kept.
+// needs. It is taken from a pool and goes back to it once the answer is handed
+// over, and nothing of it may be kept.
 type exchange struct {
 	message  []byte // the CheckRequest
 	request  Request

@@ -27,8 +27,8 @@ type checker interface {
 	check(context.Context, *exchange) error
 }
 
-// handle answers a call of Check. The exchange is released by what gRPC writes
-// (codec.Marshal), or here where there is nothing to write.
+// handle answers a call of Check. The exchange is released where the answer is
+// handed to gRPC (codec.Marshal), or here where there is nothing to write.
 func handle(server any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 	x := newExchange()
 	if err := decode(x); err != nil {

@@ -33,7 +33,9 @@ func (g *GRPC) RegisterService(d *grpc.ServiceDesc, impl any) {
 // allocation and four additions.
 func (a *connections) bound(handle grpc.MethodHandler) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
-		done, err := a.wait(connectionOf(ctx))
+		c := connectionOf(ctx)
+		c.begin()
+		done, err := a.wait(c)
 		if err != nil {
 			return nil, err
 		}

@@ -18,6 +18,7 @@ type connections struct {
 	// the last change from others, for the price of a counter.
 	generation atomic.Uint32
 	waiting    atomic.Int64 // calls beyond the fair share of their connections
+	queued     atomic.Int64 // calls of all connections that came and whose turn it isn't yet
 
 	mu   sync.Mutex
 	open map[*connection]struct{}
@@ -29,8 +30,10 @@ type connection struct {
 	all       *connections
 	fragments fragments       // of the reader's goroutine alone
 	waiting   [2]atomic.Int32 // calls whose message isn't there, by generation
-	writing   atomic.Int64    // since when a write is under way, in nanoseconds; 0 for none
-	written   sync.Mutex      // held by it
+	queued    atomic.Int64    // calls that came and whose turn it isn't yet
+	closed    atomic.Bool
+	writing   atomic.Int64 // since when a write is under way, in nanoseconds; 0 for none
+	written   sync.Mutex   // held by it
 	once      sync.Once
 }
 
@@ -113,6 +116,8 @@ func (c *connection) end(l limit, what string, max int) {
 
 func (c *connection) Close() error {
 	c.once.Do(func() {
+		c.closed.Store(true)
+		c.forget()
 		c.all.mu.Lock()
 		defer c.all.mu.Unlock()
 		delete(c.all.open, c)
@@ -130,12 +135,61 @@ func (c *connection) Read(b []byte) (int, error) {
 	if since := c.writing.Load(); since != 0 && time.Now().UnixNano()-since > int64(writePatience) {
 		c.awaitWrite()
 	}
+	c.awaitTurn()
 	n, err := c.Conn.Read(b)
-	if !c.fragments.read(b[:n]) {
+	before := c.fragments.calls
+	whole := c.fragments.read(b[:n])
+	c.queue(int64(c.fragments.calls - before))
+	if !whole {
 		c.end(fragmentsLimit, "messages are cut into too many pieces", maxFragments)
 		return 0, errFragments
 	}
 	return n, err
+}
+
+// queue counts calls that came.
+func (c *connection) queue(calls int64) {
+	if calls == 0 {
+		return
+	}
+	c.queued.Add(calls)
+	c.all.queued.Add(calls)
+	if c.closed.Load() {
+		c.forget()
+	}
+}
+
+// begin notes that it is a call's turn: one that is counted, if there is any.
+func (c *connection) begin() {
+	if c == nil {
+		return
+	}
+	for n := c.queued.Load(); n > 0; n = c.queued.Load() {
+		if c.queued.CompareAndSwap(n, n-1) {
+			c.all.queued.Add(-1)
+			return
+		}
+	}
+}
+
+// forget counts no call of the connection any more.
+func (c *connection) forget() { c.all.queued.Add(-c.queued.Swap(0)) }
+
+// awaitTurn waits while too many calls have come and nobody got to them, as long
+// as some are of this connection: messages that came whole lie in memory until
+// then, and gRPC would go on reading. It ends by itself, since frames don't tell
+// which calls were refused, or ended before they began, and count for nothing.
+func (c *connection) awaitTurn() {
+	if c.queued.Load() <= fairShare || c.all.queued.Load() <= maxQueued {
+		return
+	}
+	for until := time.Now().Add(turnTime); c.queued.Load() > fairShare && c.all.queued.Load() > maxQueued && !c.closed.Load(); {
+		if time.Now().After(until) {
+			c.forget()
+			return
+		}
+		time.Sleep(turnPatience)
+	}
 }
 
 func (c *connection) awaitWrite() {

@@ -6,6 +6,7 @@ const (
 	prefaceLength     = 24 // of a client, before its first frame
 	frameHeaderLength = 9
 	dataFrame         = 0
+	headersFrame      = 1
 	endStream         = 1
 )
 
@@ -19,6 +20,7 @@ type fragments struct {
 	have  int    // bytes of that header
 	head  [frameHeaderLength]byte
 	spent int // in bytes of messages that would pay for it
+	calls int // that began, as far as frames tell
 }
 
 // read takes what was read from the connection, and reports whether that is
@@ -41,6 +43,9 @@ func (f *fragments) read(b []byte) bool {
 		f.have = 0
 		f.skip = binary.BigEndian.Uint32(f.head[:4]) >> 8
 		if f.head[3] != dataFrame {
+			if f.head[3] == headersFrame {
+				f.calls++
+			}
 			continue
 		}
 		f.spent = max(0, f.spent-int(f.skip))

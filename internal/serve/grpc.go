@@ -100,6 +100,7 @@ func (g *GRPC) drain() { g.once.Do(func() { close(g.draining) }) }
 // it may: the calls that go on are watches of the health. Unary calls don't come
 // by here.
 func (g *GRPC) endOnDrain(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	connectionOf(stream.Context()).begin()
 	defer g.watches.Add(-1)
 	if g.watches.Add(1) > maxWatches {
 		g.refusals.add(watchesLimit, "a call that watches was refused", maxWatches)

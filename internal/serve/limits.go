@@ -37,6 +37,13 @@ const (
 	// under way unless its circuit breakers are set otherwise.
 	maxWaiting = 1024
 	fairShare  = 2
+	// maxQueued calls may have come and wait for their turn, beside the first
+	// fairShare of each connection. Of connections that have some of more nothing
+	// is read for turnTime, or until they had their turn, which they are asked
+	// about every turnPatience.
+	maxQueued    = 1024
+	turnTime     = time.Second
+	turnPatience = 200 * time.Microsecond
 	// messageTime is how long a message may take at least. Then the connection
 	// is closed, since one call can't be ended alone. Envoy's own limit for a
 	// whole check is a fraction of a second.
