@@ -19,7 +19,7 @@ import (
 
 // Limits of the check listener, as docs/performance.md has them.
 const (
-	mostConnections = 256
+	mostConnections = 128
 	mostStreams     = 100
 	longestMessage  = 128 << 10
 )

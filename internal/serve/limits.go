@@ -12,8 +12,9 @@ import (
 const (
 	// maxConnections are open at the same time. Envoy opens one for each worker
 	// thread, of which it has as many as the machine has processors, and further
-	// ones when maxStreams calls are under way in one.
-	maxConnections = 256
+	// ones when maxStreams calls are under way in one. What calls take that nobody
+	// reads the answers of is this times maxStreams.
+	maxConnections = 128
 	// maxStreams are open in a connection at the same time. Of more, the server
 	// says REFUSED_STREAM, and Envoy takes another connection beforehand. With
 	// more than 100 fewer connections would be enough, and it is no faster.
