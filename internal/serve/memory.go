@@ -16,12 +16,16 @@ import (
 )
 
 const (
-	// garbage is how much may gather between two collections, or as much as there
-	// is to scan, if that is more. Go would have it grow with what is alive: of a
-	// small heap it would be 4 MiB, which a busy server fills in some
+	// garbage is how much may gather between two collections at least, or as much
+	// as there is to scan, if that is more. Go would have it grow with what is
+	// alive: of a small heap it would be 4 MiB, which a busy server fills in some
 	// milliseconds, and over an index of 75 MiB 75 MiB more, though nothing in it
 	// needs scanning. docs/performance.md has what was measured.
 	garbage = 16 << 20
+	// garbageMost may gather where it leaves the heap smaller than heapMost: what
+	// an index of a million keys doesn't take is free for fewer collections.
+	garbageMost = 48 << 20
+	heapMost    = 88 << 20
 	// limitShare is how much of the container's memory Go may use: the rest is
 	// for what it doesn't count.
 	limitShare = 0.9
@@ -67,7 +71,7 @@ func newMemory(log *slog.Logger, container memlimit.Provider) *Memory {
 	if limit == math.MaxInt64 {
 		size = "none"
 	}
-	pace := fmt.Sprintf("after %d MiB of garbage", garbage>>20)
+	pace := fmt.Sprintf("after %d to %d MiB of garbage", garbage>>20, garbageMost>>20)
 	if ownPace {
 		pace = "by GOGC"
 	}
@@ -141,7 +145,10 @@ type heap struct {
 
 // garbage returns how much of it may gather: what is collected seldom enough
 // that scanning what is alive costs little beside what made the garbage.
-func (h heap) garbage() uint64 { return max(garbage, h.scan) }
+func (h heap) garbage() uint64 {
+	free := heapMost - min(h.live, heapMost)
+	return max(garbage, min(free, garbageMost), h.scan)
+}
 
 // percent returns the GOGC with which as much garbage gathers before the next
 // collection. Go collects when the heap has

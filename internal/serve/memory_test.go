@@ -41,6 +41,17 @@ func TestPaceIsTheSameGarbageWhateverLives(t *testing.T) {
 	}
 }
 
+func TestGarbageIsWhatTheIndexLeaves(t *testing.T) {
+	const mib = 1 << 20
+	for _, test := range []struct{ live, scan, want uint64 }{
+		{0, 0, 48}, {5, 3, 48}, {40, 3, 48}, {60, 3, 28}, {72, 3, 16}, {88, 3, 16}, {700, 3, 16}, {200, 150, 150},
+	} {
+		if got := (heap{live: test.live * mib, scan: test.scan * mib}).garbage(); got != test.want*mib {
+			t.Errorf("with %d MiB alive and %d to scan: %d MiB, want %d", test.live, test.scan, got/mib, test.want)
+		}
+	}
+}
+
 // keepGC lets a test change the settings of the collector.
 func keepGC(t *testing.T) {
 	t.Helper()
@@ -78,9 +89,10 @@ func TestPaceIsWhatTheRuntimeMakesOfIt(t *testing.T) {
 		h := currentHeap()
 		m.pace(h)
 		got := goal() - h.live
-		t.Logf("%d MiB alive: GOGC %d, collected %d KiB of garbage later", h.live>>20, h.percent(garbage), got>>10)
-		if got > garbage*3/2 || got < garbage/2 {
-			t.Errorf("with %d bytes alive, %d bytes of garbage gather, want %d", h.live, got, garbage)
+		want := h.garbage()
+		t.Logf("%d MiB alive: GOGC %d, collected %d KiB of garbage later", h.live>>20, h.percent(want), got>>10)
+		if got > want*3/2 || got < want/2 {
+			t.Errorf("with %d bytes alive, %d bytes of garbage gather, want %d", h.live, got, want)
 		}
 		runtime.KeepAlive(kept)
 	}
@@ -110,7 +122,8 @@ func TestPaceFollowsCollections(t *testing.T) {
 			runtime.GC()
 			h := currentHeap()
 			got := goal() - h.live
-			return h.live > uint64(index) && got < garbage*3/2 && got > garbage/2
+			want := h.garbage()
+			return h.live > uint64(index) && got < want*3/2 && got > want/2
 		})
 		runtime.KeepAlive(kept)
 	}
