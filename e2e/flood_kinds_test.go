@@ -158,21 +158,30 @@ func hugeHeaders(ctx context.Context, f *flooded) {
 	all.Wait()
 }
 
-// withoutMessage opens as many calls as it can, and sends no message.
-func withoutMessage(ctx context.Context, f *flooded) {
+// keepOpen has as many calls open as it can, on every connection, and begins
+// others whenever it finds, after a pause, that some have ended.
+func keepOpen(ctx context.Context, f *flooded, pause time.Duration, begin func(*pest) error) {
 	each(ctx, f, pests, false, nil, func(p *pest) error {
 		for {
 			for p.open() < mostStreams {
-				if _, err := p.call(many...); err != nil {
+				if err := begin(p); err != nil {
 					return err
 				}
 				f.note("calls", 1)
 			}
-			p.wait(20 * time.Millisecond)
+			p.wait(pause)
 			if err := p.ended(); err != nil {
 				return err
 			}
 		}
+	})
+}
+
+// withoutMessage opens as many calls as it can, and sends no message.
+func withoutMessage(ctx context.Context, f *flooded) {
+	keepOpen(ctx, f, 20*time.Millisecond, func(p *pest) error {
+		_, err := p.call(many...)
+		return err
 	})
 }
 
@@ -185,23 +194,12 @@ func halfMessages(ctx context.Context, f *flooded) {
 		return
 	}
 	part = part[:len(part)-1]
-	each(ctx, f, pests, false, nil, func(p *pest) error {
-		for {
-			for p.open() < mostStreams {
-				id, err := p.call()
-				if err == nil {
-					err = p.send(id, part, false)
-				}
-				if err != nil {
-					return err
-				}
-				f.note("calls", 1)
-			}
-			p.wait(20 * time.Millisecond)
-			if err := p.ended(); err != nil {
-				return err
-			}
+	keepOpen(ctx, f, 20*time.Millisecond, func(p *pest) error {
+		id, err := p.call()
+		if err == nil {
+			err = p.send(id, part, false)
 		}
+		return err
 	})
 }
 
@@ -213,23 +211,12 @@ func wholeMessages(ctx context.Context, f *flooded) {
 		f.t.Error(err)
 		return
 	}
-	each(ctx, f, pests, false, nil, func(p *pest) error {
-		for {
-			for p.open() < mostStreams {
-				id, err := p.call()
-				if err == nil {
-					err = p.send(id, message, true)
-				}
-				if err != nil {
-					return err
-				}
-				f.note("calls", 1)
-			}
-			p.wait(time.Millisecond)
-			if err := p.ended(); err != nil {
-				return err
-			}
+	keepOpen(ctx, f, time.Millisecond, func(p *pest) error {
+		id, err := p.call()
+		if err == nil {
+			err = p.send(id, message, true)
 		}
+		return err
 	})
 }
 
