@@ -43,6 +43,7 @@ func (c *compiler) keyTypes() {
 			Required:        doc.GetRequired(),
 			LongestLife:     limit(here.in("longest_life"), doc.GetLongestLife()),
 			LongestGrace:    limit(here.in("longest_grace"), doc.GetLongestGrace()),
+			MaxStaleness:    staleness(here.in("max_staleness"), doc.GetMaxStaleness()),
 			RotatesInPlace:  doc.GetRotation() != policyv1.Rotation_ROTATION_NONE,
 			Revealable:      doc.GetReveal() == policyv1.Reveal_REVEAL_ALWAYS,
 			SystemKeys:      doc.GetSystemKeys(),

@@ -125,7 +125,7 @@ func TestKeyTypes(t *testing.T) {
 		tenants { name: "team" roles { name: "low" scopes: "read" } roles { name: "high" scopes: "all" } }
 		key_types { name: "full" description: "A key" format: "fu_{secret:32}" owner: "team" role { default: "low" } ceiling: CEILING_CREATOR
 			creator_required: true required: ["name", "expires", "description"] longest_life { seconds: 3600 } longest_grace {}
-			rotation: ROTATION_NONE reveal: REVEAL_ALWAYS system_keys: true }
+			rotation: ROTATION_NONE reveal: REVEAL_ALWAYS system_keys: true max_staleness { seconds: 30 } }
 		key_types { name: "user" format: "us_{secret:32}" owner: "principal" scopes: "all" rotation: ROTATION_IN_PLACE reveal: REVEAL_ONCE
 			reaches { name: "team" roles: "low" } }`)
 	if got := strings.Join(p.Types(), " "); got != "full secret user" {
@@ -135,12 +135,12 @@ func TestKeyTypes(t *testing.T) {
 	if f.Name != "full" || f.Description != "A key" || f.Owner != "team" || f.Grant != policy.ByRole || f.DefaultRole != "low" || len(f.Roles) != 2 ||
 		!f.Ceiling || !f.CreatorRequired || strings.Join(f.Required, " ") != "name expires description" ||
 		f.LongestLife == nil || *f.LongestLife != time.Hour || f.LongestGrace == nil || *f.LongestGrace != 0 ||
-		f.RotatesInPlace || !f.Revealable || !f.SystemKeys {
+		f.MaxStaleness != 30*time.Second || f.RotatesInPlace || !f.Revealable || !f.SystemKeys {
 		t.Errorf("full: %+v", f)
 	}
 	s := p.Type("secret")
 	if s.Owner != "org" || s.Grant != policy.Chosen || s.Ceiling || s.CreatorRequired || len(s.Required) != 0 || s.LongestLife != nil || s.LongestGrace != nil ||
-		!s.RotatesInPlace || s.Revealable || s.SystemKeys || s.Roles != nil || s.Scopes != p.Scopes() {
+		s.MaxStaleness != 0 || !s.RotatesInPlace || s.Revealable || s.SystemKeys || s.Roles != nil || s.Scopes != p.Scopes() {
 		t.Errorf("what is not said of secret: %+v", s)
 	}
 	u := p.Type("user")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Keys of an Envoy route's context_extensions. They come from the Envoy
@@ -27,12 +28,15 @@ type Policies struct {
 	byName map[string]*Policy
 	exact  map[string]Place
 	suffix map[string]Place // by what follows the `*` of `*.suffix`
+
+	staleness time.Duration // the most lenient key type's; 0: without limit
+	strictest time.Duration // the strictest key type's; 0: none says anything
 }
 
 // NewPolicies puts policies together. It fails where two of them have one
 // name or claim one host.
 func NewPolicies(all ...*Policy) (*Policies, error) {
-	ps := &Policies{byName: map[string]*Policy{}, exact: map[string]Place{}, suffix: map[string]Place{}}
+	ps := &Policies{byName: map[string]*Policy{}, exact: map[string]Place{}, suffix: map[string]Place{}, staleness: mostLenient(all), strictest: strictest(all)}
 	for _, p := range all {
 		if ps.byName[p.name] != nil {
 			return nil, fmt.Errorf("two policies are called %q: give each its own name", p.name)

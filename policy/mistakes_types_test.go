@@ -10,6 +10,9 @@ func typed(fields string) string {
 const projects = `tenants { name: "project" parent: "org" roles { name: "admin" scopes: "all" } }
 	tenants { name: "team" roles { name: "owner" } roles { name: "member" } }`
 
+const badStaleness = "key_types/k/max_staleness | how long a replica may answer without news can't be zero, negative or beyond 3650 days" +
+	" | write a duration such as 30s, 5m or 1d, or leave it out for no limit of its own"
+
 var typeMistakes = []mistake{
 	{"none", named + hasOrg + hasScopes + hasRoute, []string{
 		"key_types | the policy has no keys | declare at least one key type",
@@ -37,6 +40,13 @@ var typeMistakes = []mistake{
 	{"a life that is no time", typed(`owner: "org" scopes: "read" longest_life { seconds: 1 nanos: -1 }`), []string{
 		"key_types/k/longest_life | a longest time can't be negative or beyond 292 years | write a duration such as 90d, 24h or 0s",
 	}},
+	{"no staleness at all", typed(`owner: "org" scopes: "read" max_staleness {}`), []string{badStaleness}},
+	{"a negative staleness", typed(`owner: "org" scopes: "read" max_staleness { nanos: -1 }`), []string{badStaleness}},
+	{"a staleness that is no time", typed(`owner: "org" scopes: "read" max_staleness { seconds: 1 nanos: -1 }`), []string{badStaleness}},
+	{"a staleness beyond ten years", typed(`owner: "org" scopes: "read" max_staleness { seconds: 315360000 nanos: 1 }`), []string{badStaleness}},
+	{"a staleness beyond what can be counted", typed(`owner: "org" scopes: "read" max_staleness { seconds: 9223372037 }`), []string{badStaleness}},
+	{says: "the longest staleness", doc: typed(`owner: "org" scopes: "read" max_staleness { seconds: 315360000 }`)},
+	{says: "the shortest staleness", doc: typed(`owner: "org" scopes: "read" max_staleness { nanos: 1 }`)},
 
 	{"no owner", typed(`scopes: "read"`), []string{
 		"key_types/k | keys of this type belong to nobody | write owner: KIND for one of the tenant kinds, or owner: principal",

@@ -120,6 +120,7 @@ type KeyType struct {
 	Required        []string
 	LongestLife     *time.Duration // nil: no limit
 	LongestGrace    *time.Duration // nil: no limit
+	MaxStaleness    time.Duration  // how long a replica answers for it without news of its hub; 0: no limit of its own
 	RotatesInPlace  bool
 	Revealable      bool // its keys are public and may be shown again
 	SystemKeys      bool

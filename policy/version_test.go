@@ -23,7 +23,7 @@ const whole = `
 	key_types { name: "k" description: "d" format: "k_{environment}_{secret:32}" former_formats: "j_{secret:32}" owner: "org"
 		reaches { name: "project" children: true } scopes: "read" only: "e" ceiling: CEILING_CREATOR creator_required: true
 		required: "name" longest_life { seconds: 1 nanos: 1 } longest_grace { seconds: 1 } rotation: ROTATION_NONE reveal: REVEAL_ALWAYS
-		system_keys: true management { actions: "create" rule: "true" message: "m" } }
+		system_keys: true max_staleness { seconds: 1 nanos: 1 } management { actions: "create" rule: "true" message: "m" } }
 	key_types { name: "l" format: "l_{environment}_{secret:32}" owner: "org" grantable: "read" }
 	key_types { name: "m" format: "m_{environment}_{secret:32}" owner: "org" role { default: "r" } }
 	key_types { name: "n" format: "n_{environment}_{secret:32}" owner: "principal" scopes: "read" reaches { name: "org" roles: "r" } }

@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: latchkey/config/v1/config.proto
 
-// The configuration file of `latchkey serve`.
+// The configuration files of `latchkey serve` and `latchkey-sidecar`, and of the commands that ask a process over TCP.
 
 package configv1
 
@@ -32,12 +32,20 @@ type Serve struct {
 	Data string `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	// Where Envoy calls Check: `host:port` or `unix:PATH`.
 	Listen string `protobuf:"bytes,3,opt,name=listen,proto3" json:"listen,omitempty"`
-	// Where the admin API listens: `unix:PATH`.
+	// Where the admin API listens: `unix:PATH`, or `host:port` with `tls` and `operators`.
 	Admin string `protobuf:"bytes,4,opt,name=admin,proto3" json:"admin,omitempty"`
 	// Where metrics, pprof and gRPC health are served: `host:port`.
 	Http string `protobuf:"bytes,5,opt,name=http,proto3" json:"http,omitempty"`
 	// Least severe log lines that are written: debug, info, warn or error.
-	LogLevel      string `protobuf:"bytes,6,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
+	LogLevel string `protobuf:"bytes,6,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
+	// Where replicas connect: `unix:PATH`, or `host:port` with `tls` and `followers`; empty for nowhere.
+	HubListen string `protobuf:"bytes,7,opt,name=hub_listen,json=hubListen,proto3" json:"hub_listen,omitempty"`
+	// Who the process is to others over TCP.
+	Tls *TLS `protobuf:"bytes,8,opt,name=tls,proto3" json:"tls,omitempty"`
+	// Identities that may use the admin API over TCP: as in `followers`.
+	Operators []string `protobuf:"bytes,9,rep,name=operators,proto3" json:"operators,omitempty"`
+	// Identities that may follow over TCP: SPIFFE ids or DNS names of certificates; one that ends in `/*` stands for all SPIFFE ids below it.
+	Followers     []string `protobuf:"bytes,10,rep,name=followers,proto3" json:"followers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -114,18 +122,327 @@ func (x *Serve) GetLogLevel() string {
 	return ""
 }
 
+func (x *Serve) GetHubListen() string {
+	if x != nil {
+		return x.HubListen
+	}
+	return ""
+}
+
+func (x *Serve) GetTls() *TLS {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+func (x *Serve) GetOperators() []string {
+	if x != nil {
+		return x.Operators
+	}
+	return nil
+}
+
+func (x *Serve) GetFollowers() []string {
+	if x != nil {
+		return x.Followers
+	}
+	return nil
+}
+
+// Sidecar configures `latchkey-sidecar`. A flag of the same name wins over it.
+type Sidecar struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Hubs to follow, one at a time: `unix:PATH`, or `host:port` with `tls`.
+	Hub []string `protobuf:"bytes,1,rep,name=hub,proto3" json:"hub,omitempty"`
+	// Folder of the replica; made with mode 0700 where it is missing.
+	Data string `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	// Where Envoy calls Check: `host:port` or `unix:PATH`.
+	Listen string `protobuf:"bytes,3,opt,name=listen,proto3" json:"listen,omitempty"`
+	// Where metrics, pprof and gRPC health are served: `host:port`.
+	Http string `protobuf:"bytes,4,opt,name=http,proto3" json:"http,omitempty"`
+	// Least severe log lines that are written: debug, info, warn or error.
+	LogLevel string `protobuf:"bytes,5,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
+	// How long it answers without news of a hub, such as `10m`, or `unlimited`.
+	MaxStaleness string `protobuf:"bytes,6,opt,name=max_staleness,json=maxStaleness,proto3" json:"max_staleness,omitempty"`
+	// Name by which people know it; the host's where it is empty.
+	Name string `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
+	// Who the process is to hubs over TCP.
+	Tls *TLS `protobuf:"bytes,8,opt,name=tls,proto3" json:"tls,omitempty"`
+	// Identities that a hub may have, as in Serve.followers; any that the CA vouches for under the dialled host's name where there is none.
+	HubIdentities []string `protobuf:"bytes,9,rep,name=hub_identities,json=hubIdentities,proto3" json:"hub_identities,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sidecar) Reset() {
+	*x = Sidecar{}
+	mi := &file_latchkey_config_v1_config_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sidecar) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sidecar) ProtoMessage() {}
+
+func (x *Sidecar) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_config_v1_config_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sidecar.ProtoReflect.Descriptor instead.
+func (*Sidecar) Descriptor() ([]byte, []int) {
+	return file_latchkey_config_v1_config_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Sidecar) GetHub() []string {
+	if x != nil {
+		return x.Hub
+	}
+	return nil
+}
+
+func (x *Sidecar) GetData() string {
+	if x != nil {
+		return x.Data
+	}
+	return ""
+}
+
+func (x *Sidecar) GetListen() string {
+	if x != nil {
+		return x.Listen
+	}
+	return ""
+}
+
+func (x *Sidecar) GetHttp() string {
+	if x != nil {
+		return x.Http
+	}
+	return ""
+}
+
+func (x *Sidecar) GetLogLevel() string {
+	if x != nil {
+		return x.LogLevel
+	}
+	return ""
+}
+
+func (x *Sidecar) GetMaxStaleness() string {
+	if x != nil {
+		return x.MaxStaleness
+	}
+	return ""
+}
+
+func (x *Sidecar) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Sidecar) GetTls() *TLS {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+func (x *Sidecar) GetHubIdentities() []string {
+	if x != nil {
+		return x.HubIdentities
+	}
+	return nil
+}
+
+// Client configures the commands that ask `latchkey serve`. A flag of the same name wins over it.
+type Client struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the admin API is: `unix:PATH`, or `host:port` with `tls`.
+	Admin string `protobuf:"bytes,1,opt,name=admin,proto3" json:"admin,omitempty"`
+	// Who the command is to the process over TCP.
+	Tls *TLS `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
+	// Identities that the process may have, as in Serve.followers; any that the CA vouches for under the host's name where there is none.
+	ServerIdentities []string `protobuf:"bytes,3,rep,name=server_identities,json=serverIdentities,proto3" json:"server_identities,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Client) Reset() {
+	*x = Client{}
+	mi := &file_latchkey_config_v1_config_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Client) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Client) ProtoMessage() {}
+
+func (x *Client) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_config_v1_config_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Client.ProtoReflect.Descriptor instead.
+func (*Client) Descriptor() ([]byte, []int) {
+	return file_latchkey_config_v1_config_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Client) GetAdmin() string {
+	if x != nil {
+		return x.Admin
+	}
+	return ""
+}
+
+func (x *Client) GetTls() *TLS {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+func (x *Client) GetServerIdentities() []string {
+	if x != nil {
+		return x.ServerIdentities
+	}
+	return nil
+}
+
+// TLS is who a process is to others, and whom it believes: by files, or by the SPIFFE Workload API. Both are followed as they change.
+// Files are relative to the configuration file.
+type TLS struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PEM file of its certificate and those between it and the CA.
+	Certificate string `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// PEM file of its private key.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// PEM file of the CAs that vouch for others.
+	Ca string `protobuf:"bytes,3,opt,name=ca,proto3" json:"ca,omitempty"`
+	// Address of the Workload API, `unix:PATH`, in place of the files.
+	WorkloadApi   string `protobuf:"bytes,4,opt,name=workload_api,json=workloadApi,proto3" json:"workload_api,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TLS) Reset() {
+	*x = TLS{}
+	mi := &file_latchkey_config_v1_config_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TLS) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TLS) ProtoMessage() {}
+
+func (x *TLS) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_config_v1_config_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TLS.ProtoReflect.Descriptor instead.
+func (*TLS) Descriptor() ([]byte, []int) {
+	return file_latchkey_config_v1_config_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *TLS) GetCertificate() string {
+	if x != nil {
+		return x.Certificate
+	}
+	return ""
+}
+
+func (x *TLS) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *TLS) GetCa() string {
+	if x != nil {
+		return x.Ca
+	}
+	return ""
+}
+
+func (x *TLS) GetWorkloadApi() string {
+	if x != nil {
+		return x.WorkloadApi
+	}
+	return ""
+}
+
 var File_latchkey_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\x92\x01\n" +
+	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\x98\x02\n" +
 	"\x05Serve\x12\x16\n" +
 	"\x06policy\x18\x01 \x03(\tR\x06policy\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
 	"\x06listen\x18\x03 \x01(\tR\x06listen\x12\x14\n" +
 	"\x05admin\x18\x04 \x01(\tR\x05admin\x12\x12\n" +
 	"\x04http\x18\x05 \x01(\tR\x04http\x12\x1b\n" +
-	"\tlog_level\x18\x06 \x01(\tR\blogLevelB@Z>github.com/latchkey/latchkey/proto/latchkey/config/v1;configv1b\x06proto3"
+	"\tlog_level\x18\x06 \x01(\tR\blogLevel\x12\x1d\n" +
+	"\n" +
+	"hub_listen\x18\a \x01(\tR\thubListen\x12)\n" +
+	"\x03tls\x18\b \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12\x1c\n" +
+	"\toperators\x18\t \x03(\tR\toperators\x12\x1c\n" +
+	"\tfollowers\x18\n" +
+	" \x03(\tR\tfollowers\"\x83\x02\n" +
+	"\aSidecar\x12\x10\n" +
+	"\x03hub\x18\x01 \x03(\tR\x03hub\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
+	"\x06listen\x18\x03 \x01(\tR\x06listen\x12\x12\n" +
+	"\x04http\x18\x04 \x01(\tR\x04http\x12\x1b\n" +
+	"\tlog_level\x18\x05 \x01(\tR\blogLevel\x12#\n" +
+	"\rmax_staleness\x18\x06 \x01(\tR\fmaxStaleness\x12\x12\n" +
+	"\x04name\x18\a \x01(\tR\x04name\x12)\n" +
+	"\x03tls\x18\b \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12%\n" +
+	"\x0ehub_identities\x18\t \x03(\tR\rhubIdentities\"v\n" +
+	"\x06Client\x12\x14\n" +
+	"\x05admin\x18\x01 \x01(\tR\x05admin\x12)\n" +
+	"\x03tls\x18\x02 \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12+\n" +
+	"\x11server_identities\x18\x03 \x03(\tR\x10serverIdentities\"l\n" +
+	"\x03TLS\x12 \n" +
+	"\vcertificate\x18\x01 \x01(\tR\vcertificate\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x0e\n" +
+	"\x02ca\x18\x03 \x01(\tR\x02ca\x12!\n" +
+	"\fworkload_api\x18\x04 \x01(\tR\vworkloadApiB@Z>github.com/latchkey/latchkey/proto/latchkey/config/v1;configv1b\x06proto3"
 
 var (
 	file_latchkey_config_v1_config_proto_rawDescOnce sync.Once
@@ -139,16 +456,22 @@ func file_latchkey_config_v1_config_proto_rawDescGZIP() []byte {
 	return file_latchkey_config_v1_config_proto_rawDescData
 }
 
-var file_latchkey_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_latchkey_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_latchkey_config_v1_config_proto_goTypes = []any{
-	(*Serve)(nil), // 0: latchkey.config.v1.Serve
+	(*Serve)(nil),   // 0: latchkey.config.v1.Serve
+	(*Sidecar)(nil), // 1: latchkey.config.v1.Sidecar
+	(*Client)(nil),  // 2: latchkey.config.v1.Client
+	(*TLS)(nil),     // 3: latchkey.config.v1.TLS
 }
 var file_latchkey_config_v1_config_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	3, // 0: latchkey.config.v1.Serve.tls:type_name -> latchkey.config.v1.TLS
+	3, // 1: latchkey.config.v1.Sidecar.tls:type_name -> latchkey.config.v1.TLS
+	3, // 2: latchkey.config.v1.Client.tls:type_name -> latchkey.config.v1.TLS
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_latchkey_config_v1_config_proto_init() }
@@ -162,7 +485,7 @@ func file_latchkey_config_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_latchkey_config_v1_config_proto_rawDesc), len(file_latchkey_config_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -720,7 +720,11 @@ type KeyType struct {
 	SystemKeys bool `protobuf:"varint,18,opt,name=system_keys,json=systemKeys,proto3" json:"system_keys,omitempty"`
 	// Who may do what to keys of this type, asked when somebody acts (`--as`).
 	// Every rule that names the action must say yes.
-	Management    []*ManagementRule `protobuf:"bytes,19,rep,name=management,proto3" json:"management,omitempty"`
+	Management []*ManagementRule `protobuf:"bytes,19,rep,name=management,proto3" json:"management,omitempty"`
+	// How long a replica answers for keys of this type without news of its hub,
+	// where that is shorter than what the process is set to; absent for no limit
+	// of its own.
+	MaxStaleness  *durationpb.Duration `protobuf:"bytes,20,opt,name=max_staleness,json=maxStaleness,proto3" json:"max_staleness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -884,6 +888,13 @@ func (x *KeyType) GetSystemKeys() bool {
 func (x *KeyType) GetManagement() []*ManagementRule {
 	if x != nil {
 		return x.Management
+	}
+	return nil
+}
+
+func (x *KeyType) GetMaxStaleness() *durationpb.Duration {
+	if x != nil {
+		return x.MaxStaleness
 	}
 	return nil
 }
@@ -1562,7 +1573,7 @@ const file_latchkey_policy_v1_policy_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x1a\n" +
 	"\brequires\x18\x03 \x03(\tR\brequires\x12\x18\n" +
-	"\aimplies\x18\x04 \x03(\tR\aimplies\"\x95\x06\n" +
+	"\aimplies\x18\x04 \x03(\tR\aimplies\"\xd5\x06\n" +
 	"\aKeyType\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x16\n" +
@@ -1586,7 +1597,8 @@ const file_latchkey_policy_v1_policy_proto_rawDesc = "" +
 	"systemKeys\x12B\n" +
 	"\n" +
 	"management\x18\x13 \x03(\v2\".latchkey.policy.v1.ManagementRuleR\n" +
-	"management\"M\n" +
+	"management\x12>\n" +
+	"\rmax_staleness\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\fmaxStaleness\"M\n" +
 	"\x05Reach\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12\x1a\n" +
@@ -1700,19 +1712,20 @@ var file_latchkey_policy_v1_policy_proto_depIdxs = []int32{
 	1,  // 12: latchkey.policy.v1.KeyType.rotation:type_name -> latchkey.policy.v1.Rotation
 	2,  // 13: latchkey.policy.v1.KeyType.reveal:type_name -> latchkey.policy.v1.Reveal
 	12, // 14: latchkey.policy.v1.KeyType.management:type_name -> latchkey.policy.v1.ManagementRule
-	3,  // 15: latchkey.policy.v1.Endpoint.tenant:type_name -> latchkey.policy.v1.Tenancy
-	19, // 16: latchkey.policy.v1.Reply.headers:type_name -> latchkey.policy.v1.Reply.HeadersEntry
-	15, // 17: latchkey.policy.v1.Reply.body:type_name -> latchkey.policy.v1.JsonValue
-	16, // 18: latchkey.policy.v1.JsonValue.object:type_name -> latchkey.policy.v1.JsonObject
-	18, // 19: latchkey.policy.v1.JsonValue.array:type_name -> latchkey.policy.v1.JsonArray
-	17, // 20: latchkey.policy.v1.JsonObject.members:type_name -> latchkey.policy.v1.JsonMember
-	15, // 21: latchkey.policy.v1.JsonMember.value:type_name -> latchkey.policy.v1.JsonValue
-	15, // 22: latchkey.policy.v1.JsonArray.items:type_name -> latchkey.policy.v1.JsonValue
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	20, // 15: latchkey.policy.v1.KeyType.max_staleness:type_name -> google.protobuf.Duration
+	3,  // 16: latchkey.policy.v1.Endpoint.tenant:type_name -> latchkey.policy.v1.Tenancy
+	19, // 17: latchkey.policy.v1.Reply.headers:type_name -> latchkey.policy.v1.Reply.HeadersEntry
+	15, // 18: latchkey.policy.v1.Reply.body:type_name -> latchkey.policy.v1.JsonValue
+	16, // 19: latchkey.policy.v1.JsonValue.object:type_name -> latchkey.policy.v1.JsonObject
+	18, // 20: latchkey.policy.v1.JsonValue.array:type_name -> latchkey.policy.v1.JsonArray
+	17, // 21: latchkey.policy.v1.JsonObject.members:type_name -> latchkey.policy.v1.JsonMember
+	15, // 22: latchkey.policy.v1.JsonMember.value:type_name -> latchkey.policy.v1.JsonValue
+	15, // 23: latchkey.policy.v1.JsonArray.items:type_name -> latchkey.policy.v1.JsonValue
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_latchkey_policy_v1_policy_proto_init() }
