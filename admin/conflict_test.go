@@ -160,7 +160,7 @@ func TestOvertaken(t *testing.T) {
 	expect(t, err, key.ErrRevoked)
 
 	// The same token, taken over twice at once: the second is told which one.
-	token := mint(t, key.Format{Prefix: "sp_", SecretLength: 30})
+	token := minted(t, key.Format{Prefix: "sp_", SecretLength: 30})
 	other.meddle = once(func() { b.takeOver(token) })
 	imported, err := s.importKeys(t.Context(), operator, &adminv1.ImportKeysRequest{Keys: []*adminv1.ImportKey{{Key: fields(t, plainKey), Token: token}}})
 	if err != nil || len(imported.GetMistakes()) != 1 {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/key/mint"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	"github.com/latchkey/latchkey/storage"
 )
@@ -30,7 +31,7 @@ func (s *Server) createKey(ctx context.Context, caller Caller, r *adminv1.Create
 		if err != nil {
 			return err
 		}
-		token, err := format.Mint(rand.Reader)
+		token, err := mint.Token(format, rand.Reader)
 		if err != nil {
 			return err
 		}

@@ -9,12 +9,13 @@ import (
 	"testing"
 
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/key/mint"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
-func mint(t testing.TB, f key.Format) string {
+func minted(t testing.TB, f key.Format) string {
 	t.Helper()
-	token, err := f.Mint(rand.Reader)
+	token, err := mint.Token(f, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,10 +28,10 @@ func sha(token string) string {
 }
 
 func TestImport(t *testing.T) {
-	plain, known := mint(t, key.Format{Prefix: "sp_", SecretLength: 30}), mint(t, key.Format{Prefix: "sp_", SecretLength: 30})
-	live, test := mint(t, key.Format{Prefix: "pu_live_", SecretLength: 30}), mint(t, key.Format{Prefix: "pu_test_", SecretLength: 30})
-	former := mint(t, key.Format{Prefix: "old_", SecretLength: 24})
-	sum := mint(t, key.Format{Prefix: "ro_live_", SecretLength: 30, Checksum: true})
+	plain, known := minted(t, key.Format{Prefix: "sp_", SecretLength: 30}), minted(t, key.Format{Prefix: "sp_", SecretLength: 30})
+	live, test := minted(t, key.Format{Prefix: "pu_live_", SecretLength: 30}), minted(t, key.Format{Prefix: "pu_test_", SecretLength: 30})
+	former := minted(t, key.Format{Prefix: "old_", SecretLength: 24})
+	sum := minted(t, key.Format{Prefix: "ro_live_", SecretLength: 30, Checksum: true})
 	badSum := sum[:len(sum)-6] + "000000"
 	item := func(text, token, digest, creator string) *adminv1.ImportKey {
 		return &adminv1.ImportKey{Key: fields(t, text), Token: token, TokenSha256: digest, Creator: creator}
@@ -124,7 +125,7 @@ func TestImportLimits(t *testing.T) {
 	b := start(t)
 	keys := make([]*adminv1.ImportKey, maxImport+1)
 	for i := range keys {
-		keys[i] = &adminv1.ImportKey{Key: fields(t, plainKey), Token: mint(t, key.Format{Prefix: "sp_", SecretLength: 30})}
+		keys[i] = &adminv1.ImportKey{Key: fields(t, plainKey), Token: minted(t, key.Format{Prefix: "sp_", SecretLength: 30})}
 	}
 	_, err := b.importKeys(t.Context(), operator, &adminv1.ImportKeysRequest{Keys: keys})
 	expect(t, err, ErrInvalid, "1 to 1000")
@@ -136,8 +137,8 @@ func TestImportLimits(t *testing.T) {
 		t.Fatalf("%v, %d keys", err, len(out.GetKeys()))
 	}
 	// An imported public key can be shown again, unless only its digest is known.
-	token := mint(t, key.Format{Prefix: "pu_test_", SecretLength: 30})
-	other := mint(t, key.Format{Prefix: "pu_test_", SecretLength: 30})
+	token := minted(t, key.Format{Prefix: "pu_test_", SecretLength: 30})
+	other := minted(t, key.Format{Prefix: "pu_test_", SecretLength: 30})
 	out, err = b.importKeys(t.Context(), operator, &adminv1.ImportKeysRequest{Keys: []*adminv1.ImportKey{
 		{Key: fields(t, publicKey), Token: token}, {Key: fields(t, publicKey), TokenSha256: sha(other)},
 	}})

@@ -83,7 +83,7 @@ func TestListPages(t *testing.T) {
 		if i%7 == 0 {
 			text, format = publicKey, key.Format{Prefix: "pu_test_", SecretLength: 30}
 		}
-		batch = append(batch, &adminv1.ImportKey{Key: fields(t, text), Token: mint(t, format)})
+		batch = append(batch, &adminv1.ImportKey{Key: fields(t, text), Token: minted(t, format)})
 	}
 	if out, err := b.importKeys(t.Context(), operator, &adminv1.ImportKeysRequest{Keys: batch}); err != nil || out.GetMistakes() != nil {
 		t.Fatal(err, out.GetMistakes())

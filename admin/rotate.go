@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/key/mint"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -36,7 +37,7 @@ func (s *Server) rotateKey(ctx context.Context, caller Caller, r *adminv1.Rotate
 			if !ok {
 				return transition{}, unfit("the policy %s has no environment %q any more: put it back, or revoke the key", old.Policy, old.Environment)
 			}
-			token, err := format.Mint(rand.Reader)
+			token, err := mint.Token(format, rand.Reader)
 			if err != nil {
 				return transition{}, err
 			}

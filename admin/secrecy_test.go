@@ -36,10 +36,10 @@ func TestNoErrorQuotesAToken(t *testing.T) {
 		"PolicyService/RemovePolicy":      &adminv1.RemovePolicyRequest{},
 	}
 	tokens := map[string]string{
-		"of a policy in use": mint(t, key.Format{Prefix: "sp_", SecretLength: 30}),
-		"with a checksum":    mint(t, key.Format{Prefix: "ro_live_", SecretLength: 30, Checksum: true}),
-		"of another policy":  mint(t, key.Format{Prefix: "sk_live_", SecretLength: 32}),
-		"with a colon":       "org:" + mint(t, key.Format{Prefix: "sp_", SecretLength: 30}),
+		"of a policy in use": minted(t, key.Format{Prefix: "sp_", SecretLength: 30}),
+		"with a checksum":    minted(t, key.Format{Prefix: "ro_live_", SecretLength: 30, Checksum: true}),
+		"of another policy":  minted(t, key.Format{Prefix: "sk_live_", SecretLength: 32}),
+		"with a colon":       "org:" + minted(t, key.Format{Prefix: "sp_", SecretLength: 30}),
 	}
 	planted := 0
 	for name, request := range requests {

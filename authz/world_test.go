@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/key/mint"
 	"github.com/latchkey/latchkey/policy"
 	policyv1 "github.com/latchkey/latchkey/proto/latchkey/policy/v1"
 )
@@ -112,7 +113,7 @@ func newWorld(tb testing.TB, more ...*policy.Policy) *world {
 		}
 		if tokens[r.ID] == "" {
 			format, _ := policies.Get("acme").Type(r.Type).Format(r.Environment)
-			token, err := format.Mint(strings.NewReader(strings.Repeat("latchkey", 99)))
+			token, err := mint.Token(format, strings.NewReader(strings.Repeat("latchkey", 99)))
 			if err != nil {
 				tb.Fatal(err)
 			}

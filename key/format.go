@@ -1,9 +1,7 @@
 package key
 
 import (
-	"fmt"
 	"hash/crc32"
-	"io"
 	"strings"
 )
 
@@ -17,11 +15,12 @@ const (
 	URLSafe                 // base62, '-' and '_'
 )
 
-const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+// Base62Digits are the digits of base62, by value.
+const Base62Digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 // alphabets has, for each byte, a bit for each alphabet that it belongs to.
 var alphabets = func() (of [256]uint8) {
-	for _, c := range []byte(base62) {
+	for _, c := range []byte(Base62Digits) {
 		of[c] = 1<<Base62 | 1<<URLSafe
 	}
 	of['-'], of['_'] = 1<<URLSafe, 1<<URLSafe
@@ -78,7 +77,7 @@ func (f Format) Matches(text string) bool {
 	if !f.Checksum {
 		return true
 	}
-	sum := checksum(text[:end])
+	sum := Checksum(text[:end])
 	return text[end:] == string(sum[:])
 }
 
@@ -106,35 +105,10 @@ func (f Format) Overlaps(g Format) bool {
 	return true
 }
 
-// Mint makes a token of this form from a source of random bytes
-// (crypto/rand.Reader). It fails only if the source does.
-func (f Format) Mint(random io.Reader) (Token, error) {
-	text := make([]byte, 0, f.Length())
-	text = append(text, f.Prefix...)
-	var buf [64]byte
-	for len(text) < len(f.Prefix)+f.SecretLength {
-		if _, err := io.ReadFull(random, buf[:]); err != nil {
-			return Token{}, fmt.Errorf("reading random bytes for a new secret: %w", err)
-		}
-		for _, b := range buf {
-			// 62 of the 64 values of six bits; the others are drawn again, so
-			// that each character is equally likely.
-			if i := int(b >> 2); i < len(base62) && len(text) < len(f.Prefix)+f.SecretLength {
-				text = append(text, base62[i])
-			}
-		}
-	}
-	if f.Checksum {
-		sum := checksum(string(text))
-		text = append(text, sum[:]...)
-	}
-	return NewToken(string(text)), nil
-}
-
-// checksum is CRC-32 (IEEE) of the text as six base62 digits, zero-padded. It
+// Checksum is CRC-32 (IEEE) of the text as six base62 digits, zero-padded. It
 // is worked out by hand because tokens are checked by it on every request,
 // and hash/crc32 takes bytes only, which would have to be copied.
-func checksum(text string) [ChecksumLength]byte {
+func Checksum(text string) [ChecksumLength]byte {
 	sum := ^uint32(0)
 	for i := range len(text) {
 		sum = crc32.IEEETable[byte(sum)^text[i]] ^ sum>>8
@@ -142,7 +116,7 @@ func checksum(text string) [ChecksumLength]byte {
 	sum = ^sum
 	var digits [ChecksumLength]byte
 	for i := len(digits) - 1; i >= 0; i-- {
-		digits[i] = base62[sum%62]
+		digits[i] = Base62Digits[sum%62]
 		sum /= 62
 	}
 	return digits

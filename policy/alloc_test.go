@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/key/mint"
 	"github.com/latchkey/latchkey/policy"
 )
 
@@ -19,7 +20,7 @@ func TestNothingIsAllocated(t *testing.T) {
 		t.Fatal(err)
 	}
 	form, _ := p.Type("checked").Format("")
-	checked, err := form.Mint(zeros{})
+	checked, err := mint.Token(form, zeros{})
 	if err != nil {
 		t.Fatal(err)
 	}

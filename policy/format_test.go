@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/key/mint"
 	"github.com/latchkey/latchkey/policy"
 )
 
@@ -58,7 +59,7 @@ func TestTokens(t *testing.T) {
 		}
 	}
 	form, _ := p.Type("summed").Format("test")
-	minted, err := form.Mint(zeros{})
+	minted, err := mint.Token(form, zeros{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestMintedTokensFitTheirTypeAlone(t *testing.T) {
 				if !ok {
 					r.Fatalf("%s has no form in %q", name, env)
 				}
-				token, err := form.Mint(rand.Reader)
+				token, err := mint.Token(form, rand.Reader)
 				if err != nil {
 					r.Fatal(err)
 				}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/key/mint"
 	"github.com/latchkey/latchkey/policy"
 	policyv1 "github.com/latchkey/latchkey/proto/latchkey/policy/v1"
 )
@@ -227,7 +228,7 @@ func FuzzFormat(f *testing.F) {
 		if form.Prefix == "" || form.SecretLength < key.MinMintLength || form.Length() > key.MaxTokenLength {
 			t.Errorf("%q: %+v", format, form)
 		}
-		minted, err := form.Mint(zeros{})
+		minted, err := mint.Token(form, zeros{})
 		if err != nil {
 			t.Fatal(err)
 		}

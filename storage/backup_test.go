@@ -232,7 +232,7 @@ func TestBackupHasTheTokens(t *testing.T) {
 	for _, rotated := range []bool{false, true} {
 		if rotated {
 			db = mustOpen(t, dir, storage.Options{})
-			_, secret := mint(t)
+			_, secret := minted(t)
 			next, err := lookUp(db, r.ID).Rotate(secret, 0, start)
 			if err != nil {
 				t.Fatal(err)

@@ -138,7 +138,7 @@ func TestCommitReplacesWhatIsCurrent(t *testing.T) {
 	db := storagetest.New(t)
 	first, oldToken := issue(t)
 	commit(t, db, storage.Change{Keys: []*key.Record{first}})
-	newToken, secret := mint(t)
+	newToken, secret := minted(t)
 	rotated, err := lookUp(db, first.ID).Rotate(secret, 0, start)
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/key/mint"
 	"github.com/latchkey/latchkey/storage"
 	"github.com/latchkey/latchkey/storage/storagetest"
 )
@@ -45,7 +46,7 @@ func write(dir string) error {
 		return err
 	}
 	for i := 0; ; i++ {
-		token, err := form.Mint(rand.Reader)
+		token, err := mint.Token(form, rand.Reader)
 		if err != nil {
 			return err
 		}

@@ -214,7 +214,7 @@ func (b *builder) directory() {
 func (b *builder) issue(n int) {
 	c := storage.Change{Reveal: map[string]key.Token{}}
 	for range n {
-		token, secret := mint(b.t)
+		token, secret := minted(b.t)
 		r := key.Issue(key.Record{
 			Policy: "shortkit", Type: "secret", Tenant: fmt.Sprintf("org:o_%d", len(b.keys)%20), Name: fmt.Sprint("key ", len(b.keys)),
 			Scopes: []string{"content:read", "content:write"}, Expires: start.Add(24 * time.Hour),
@@ -235,7 +235,7 @@ func (b *builder) step(i int) {
 	for n := 1; !r.Revoked.IsZero(); n++ {
 		r = lookUp(b.db, b.keys[(i*37+n)%len(b.keys)])
 	}
-	token, secret := mint(b.t)
+	token, secret := minted(b.t)
 	var c storage.Change
 	var err error
 	next := r

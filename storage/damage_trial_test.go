@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/key/mint"
 	"github.com/latchkey/latchkey/storage"
 	"github.com/latchkey/latchkey/storage/watermark"
 )
@@ -269,7 +270,7 @@ func (r *rig) opened(db *storage.DB, want truth) (err error) {
 
 // oneKey returns the change that makes one key, with a kept token.
 func oneKey() (storage.Change, string, error) {
-	token, err := form.Mint(rand.Reader)
+	token, err := mint.Token(form, rand.Reader)
 	if err != nil {
 		return storage.Change{}, "", err
 	}

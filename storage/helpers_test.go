@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/key/mint"
 	"github.com/latchkey/latchkey/storage"
 )
 
@@ -27,9 +28,9 @@ type failer interface {
 }
 
 // mint returns a token and what is kept of it.
-func mint(t failer) (key.Token, key.Secret) {
+func minted(t failer) (key.Token, key.Secret) {
 	t.Helper()
-	token, err := form.Mint(rand.Reader)
+	token, err := mint.Token(form, rand.Reader)
 	if err != nil {
 		t.Fatalf("minting: %v", err)
 	}
@@ -39,7 +40,7 @@ func mint(t failer) (key.Token, key.Secret) {
 // issue returns a key that isn't stored yet, and its token.
 func issue(t failer) (*key.Record, key.Token) {
 	t.Helper()
-	token, secret := mint(t)
+	token, secret := minted(t)
 	fields := key.Record{Policy: "shortkit", Type: "secret", Tenant: "org:o_1", Name: "ci", Scopes: []string{"content:read"}}
 	return key.Issue(fields, secret, start), token
 }

@@ -171,7 +171,7 @@ func (m *machine) Transition(t *rapid.T) {
 	case 2:
 		next, err = r.Enable()
 	case 3:
-		_, secret := mint(t)
+		_, secret := minted(t)
 		next, err = r.Rotate(secret, time.Duration(rapid.IntRange(0, 20).Draw(t, "grace"))*time.Second, m.now)
 	case 4:
 		name := rapid.StringMatching(`[a-z]{0,3}`).Draw(t, "name")

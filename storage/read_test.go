@@ -239,7 +239,7 @@ func TestRevealedToken(t *testing.T) {
 	if kept() != token.Reveal() {
 		t.Error("a change of the name lost the token")
 	}
-	next, secret := mint(t)
+	next, secret := minted(t)
 	rotated, err := lookUp(db, r.ID).Rotate(secret, 0, start)
 	if err != nil {
 		t.Fatal(err)
@@ -248,7 +248,7 @@ func TestRevealedToken(t *testing.T) {
 	if kept() != next.Reveal() {
 		t.Error("the token wasn't replaced")
 	}
-	_, secret = mint(t)
+	_, secret = minted(t)
 	if rotated, err = lookUp(db, r.ID).Rotate(secret, 0, start); err != nil {
 		t.Fatal(err)
 	}

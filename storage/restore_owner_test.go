@@ -57,7 +57,7 @@ func TestRestoreAsksTheFormerFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, secret := mint(t)
+	_, secret := minted(t)
 	turned, err := lookUp(db, rotated.ID).Rotate(secret, 0, start)
 	if err != nil {
 		t.Fatal(err)

@@ -104,7 +104,7 @@ func newScene(t *testing.T) *scene {
 	commit(t, db, storage.Change{Keys: []*key.Record{a, b}, Policies: map[string][]byte{"shortkit": []byte("document")}})
 	backUp(t, db, s.backup)
 	s.old = moment{dump(db), readFiles(t, s.dir)}
-	_, secret := mint(t)
+	_, secret := minted(t)
 	next, err := lookUp(db, b.ID).Rotate(secret, 0, start)
 	if err != nil {
 		t.Fatal(err)

@@ -185,7 +185,7 @@ func TestCopyThatWentOnElsewhere(t *testing.T) {
 	})
 	then := readFiles(t, dir)
 
-	_, secret := mint(t)
+	_, secret := minted(t)
 	next, err := lookUp(db, rotated.ID).Rotate(secret, 0, start)
 	if err != nil {
 		t.Fatal(err)

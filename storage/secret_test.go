@@ -21,7 +21,7 @@ func TestTheFileHoldsNoToken(t *testing.T) {
 	for range 20 {
 		r, token := issue(t)
 		commit(t, db, storage.Change{Keys: []*key.Record{r}, Action: "keys.create"})
-		next, secret := mint(t)
+		next, secret := minted(t)
 		rotated, err := lookUp(db, r.ID).Rotate(secret, 0, start)
 		if err != nil {
 			t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/internal/policytable"
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/key/mint"
 	"github.com/latchkey/latchkey/policy"
 	"github.com/latchkey/latchkey/policyfile"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
@@ -133,7 +134,7 @@ func (w *tableWorld) issue(k *tablev1.Key) error {
 	if err != nil {
 		return err
 	}
-	token, secret, err := mint(format)
+	token, secret, err := minted(format)
 	if err != nil {
 		return err
 	}
@@ -167,15 +168,15 @@ func rotate(t *policy.KeyType, r *key.Record, format key.Format, grace time.Dura
 	if !t.RotatesInPlace {
 		return nil, fmt.Errorf("keys of the type %s aren't rotated: use another state", t.Name)
 	}
-	_, secret, err := mint(format)
+	_, secret, err := minted(format)
 	if err != nil {
 		return nil, err
 	}
 	return r.Rotate(secret, grace, at)
 }
 
-func mint(format key.Format) (key.Token, key.Secret, error) {
-	token, err := format.Mint(rand.Reader)
+func minted(format key.Format) (key.Token, key.Secret, error) {
+	token, err := mint.Token(format, rand.Reader)
 	return token, key.Secret{Digest: token.Digest(), Prefix: format.Prefix, Last4: token.Last4()}, err
 }
 
