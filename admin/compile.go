@@ -1,14 +1,10 @@
 package admin
 
 import (
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/latchkey/latchkey/policy"
 	"github.com/latchkey/latchkey/policyfile"
@@ -30,6 +26,9 @@ type compiledPolicy struct {
 	rules  *policyfile.Rules
 }
 
+// Name returns the policy's name.
+func (p *compiledPolicy) Name() string { return p.policy.Name() }
+
 // Policy returns the policy of that name, or nil.
 func (c *Compiled) Policy(name string) *policy.Policy {
 	if one := c.one[name]; one != nil {
@@ -38,58 +37,25 @@ func (c *Compiled) Policy(name string) *policy.Policy {
 	return nil
 }
 
-// Compiler compiles policy documents. It remembers those of its last call, so
-// that a change of one policy compiles one. The zero value is ready; it is
-// safe for concurrent use.
+// Compiler compiles policy documents. It remembers those of its last call. The zero value is ready; it is safe for
+// concurrent use.
 type Compiler struct {
-	mu   sync.Mutex
-	last map[[sha256.Size]byte]*compiledPolicy
+	once      sync.Once
+	documents policy.Documents[*compiledPolicy]
 }
 
 // Compile is for storage.Options.Compile: it makes a *Compiled of documents,
 // each the encoding of a latchkey.policy.v1.Policy, by name.
 func (c *Compiler) Compile(documents map[string][]byte) (any, error) {
-	compiled, err := c.compile(documents)
-	if err != nil {
-		return nil, err // and not a nil pointer within an any
-	}
-	return compiled, nil
-}
-
-func (c *Compiler) compile(documents map[string][]byte) (*Compiled, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	next := map[[sha256.Size]byte]*compiledPolicy{}
-	var all []*compiledPolicy
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(documents)) {
-		digest := sha256.Sum256(documents[name])
-		one := c.last[digest]
-		if one == nil {
-			doc := &policyv1.Policy{}
-			err := proto.Unmarshal(documents[name], doc)
-			if err == nil {
-				one, err = compileOne(doc)
-			}
-			if err != nil {
-				errs = append(errs, fmt.Errorf("policy %q: %w", name, err))
-				continue
-			}
-		}
-		if one.policy.Name() != name {
-			errs = append(errs, fmt.Errorf("policy %q: its document calls it %q", name, one.policy.Name()))
-		}
-		next[digest] = one
-		all = append(all, one)
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	compiled, err := together(all...)
+	c.once.Do(func() { c.documents.Compile = compileOne })
+	all, err := c.documents.All(documents)
 	if err != nil {
 		return nil, err
 	}
-	c.last = next
+	compiled, err := together(all...)
+	if err != nil {
+		return nil, err // and not a nil pointer within an any
+	}
 	return compiled, nil
 }
 

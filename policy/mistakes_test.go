@@ -132,9 +132,9 @@ func TestEveryMistakeHasARow(t *testing.T) {
 	}
 	sentences := 0
 	for _, file := range files {
-		// NewPolicies and Version answer to others than the author of a document, and
+		// NewPolicies, Version and Documents answer to others than the author of a document, and
 		// what a newer version wrote can't be said in text (TestNewerDocuments).
-		if strings.HasSuffix(file, "_test.go") || file == "policy.go" || file == "compile_known.go" {
+		if strings.HasSuffix(file, "_test.go") || file == "policy.go" || file == "compile_known.go" || file == "documents.go" {
 			continue
 		}
 		src, err := os.ReadFile(file)
