@@ -25,8 +25,8 @@ func (db *DB) Backup(ctx context.Context, path string) (Position, error) {
 	}
 	temp := path + newSuffix
 	view := func(f func(*bbolt.Tx) error) error {
-		return db.readFile(func(tx *bbolt.Tx) error {
-			if err := db.notBehind(tx); err != nil {
+		return db.readKnown(func(tx *bbolt.Tx, at Position) error {
+			if err := notBefore(tx, at); err != nil {
 				return err
 			}
 			return f(tx)

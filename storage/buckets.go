@@ -29,6 +29,17 @@ var (
 	metaFormat   = []byte("format")
 	metaPosition = []byte("position") // epoch, revision, digest
 	metaFloor    = []byte("floor")    // the oldest revision in the log
+	// metaBefore is left by a transaction of several revisions, and by that of a
+	// snapshot without a log: the position that it led to, and the one before it.
+	// It counts while the first is the store's.
+	metaBefore = []byte("before")
+	// metaRole is roleReplica in the store of a replica, and absent in one that
+	// takes writes: neither process may take the other's for its own.
+	metaRole = []byte("role")
+	// metaOrigin is a random name that a store is given when it is made, and that
+	// backups, restores and replicas of it keep. Stores of before have none.
+	metaOrigin  = []byte("origin")
+	roleReplica = []byte("replica")
 )
 
 // kinds are the kinds of objects, and the buckets where each is stored.
@@ -100,6 +111,19 @@ func decodePosition(b []byte) (Position, bool) {
 		return Position{}, false
 	}
 	return position(binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:]), b[16:]), true
+}
+
+// storedFloor reads the oldest revision in the log of a file.
+func storedFloor(tx *bbolt.Tx) (uint64, error) {
+	value, err := get(tx, bucketMeta, metaFloor)
+	if err != nil {
+		return 0, err
+	}
+	floor, ok := parseNumber(value)
+	if !ok {
+		return 0, &DamageError{Reason: "meta", Problems: []error{fmt.Errorf("meta: its floor isn't one")}}
+	}
+	return floor, nil
 }
 
 // storedPosition reads the position of a file.

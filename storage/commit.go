@@ -20,12 +20,15 @@ import (
 //
 // It waits for other writers until the context ends; from then on it can't be
 // broken off. Whatever the error, nothing has changed, except with ErrFailed,
-// where it isn't known. Others are key.ErrConflict where an object or the
+// where it isn't known. Others are ErrReplica, key.ErrConflict where an object or the
 // position isn't what the change was based on, key.ErrDuplicate for a digest
 // that exists already or comes twice, key.ErrRevoked for a key that would come
 // back, ErrClosed, the error of Options.Compile, what is wrong with an object,
 // and those of the disk: ErrDisk, ErrMoved, ErrDamaged.
 func (db *DB) Commit(ctx context.Context, c Change) (Position, error) {
+	if db.options.Replica {
+		return Position{}, fmt.Errorf("writing to the store: %w", ErrReplica)
+	}
 	if err := db.lock(ctx); err != nil {
 		return Position{}, fmt.Errorf("writing to the store: %w", err)
 	}
@@ -33,7 +36,11 @@ func (db *DB) Commit(ctx context.Context, c Change) (Position, error) {
 	if err := db.resolve(); err != nil {
 		return Position{}, err
 	}
-	w, err := db.prepare(c)
+	return db.carryOut(db.prepare(c))
+}
+
+// carryOut makes what was prepared durable and visible, if it could be prepared.
+func (db *DB) carryOut(w *write, err error) (Position, error) {
 	if errors.Is(err, ErrDamaged) {
 		// Other objects can still be written.
 		db.damage = err
@@ -44,23 +51,40 @@ func (db *DB) Commit(ctx context.Context, c Change) (Position, error) {
 	}
 	if err := db.record(w); err != nil {
 		err = fmt.Errorf("writing revision %d to the store: %w", w.entry.GetRevision(), err)
-		db.setTrouble(err)
+		if !errors.Is(err, ErrDiverged) { // of which the disk knows nothing
+			db.setTrouble(err)
+		}
 		return Position{}, err
 	}
 	db.setTrouble(db.damage)
 	return db.publish(w), nil
 }
 
-// write is a change that was accepted, on its way to the disk.
+// revision is a log entry and what it does.
+type revision struct {
+	entry *logv1.Entry
+	delta *delta
+}
+
+// write is one revision or several that were accepted, on their way to the disk.
 type write struct {
-	entry    *logv1.Entry
-	delta    *delta
-	before   map[string]*key.Record // the keys of the delta as they were, by id
-	reveal   map[string]key.Token
-	policies any
-	mark     *logv1.Mark // once the entry has its digest
-	log      logExtent   // once it is written
-	size     int64       // of the file, once it is written
+	revisions []revision
+	told      bool                   // whether their digests are the hub's, and to be compared
+	entry     *logv1.Entry           // the newest
+	delta     *delta                 // of all of them together
+	before    map[string]*key.Record // the keys of the delta as they were, by id
+	reveal    map[string]key.Token
+	policies  any
+	unmarked  bool        // whether the watermark is further, and gets no mark
+	mark      *logv1.Mark // once the entry has its digest
+	log       logExtent   // once it is written
+	size      int64       // of the file, once it is written
+}
+
+// only makes it a write of one revision.
+func (w *write) only(e *logv1.Entry) *write {
+	w.entry, w.revisions = e, []revision{{e, w.delta}}
+	return w
 }
 
 func (w *write) position() Position {
@@ -97,7 +121,7 @@ func (db *DB) prepare(c Change) (*write, error) {
 	if err := state.admit(d, before); err != nil {
 		return nil, err
 	}
-	w := &write{delta: d, before: before, reveal: c.Reveal, policies: state.policies, entry: newEntry(&c, at, db.now(), puts)}
+	w := (&write{delta: d, before: before, reveal: c.Reveal, policies: state.policies}).only(newEntry(&c, at, db.now(), puts))
 	if d.policies != nil {
 		if w.policies, err = db.compile(d.documents(state.documents)); err != nil {
 			return nil, err
@@ -122,12 +146,12 @@ func (db *DB) compile(documents map[string][]byte) (policies any, err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			policies, err = nil, fmt.Errorf("compiling the policies: panic: %v", p)
+			policies, err = nil, fmt.Errorf("%w: panic: %v", ErrPolicies, p)
 		}
 	}()
 	policies, err = db.options.Compile(documents)
 	if err != nil {
-		return nil, fmt.Errorf("compiling the policies: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrPolicies, err)
 	}
 	return policies, nil
 }
@@ -148,9 +172,10 @@ func (db *DB) record(w *write) error {
 	if err := db.inPlace(); err != nil {
 		return err
 	}
-	// As long as it will be.
-	w.entry.Digest = make([]byte, len(Digest{}))
-	if err := db.marks.Reserve(db.markOf(w)); err != nil {
+	if !w.told {
+		w.entry.Digest = make([]byte, len(Digest{})) // as long as it will be
+	}
+	if err := db.reserve(w); err != nil {
 		return fmt.Errorf("%w: the watermark: %w", ErrDisk, err)
 	}
 	db.setAhead(w.before)
@@ -172,7 +197,7 @@ func (db *DB) writeFile(w *write) error {
 		return errors.Join(behind(at, db.Position()), err, tx.Rollback())
 	}
 	err = contain(func() error {
-		w.log, err = writeEntry(tx, w, db.Position().Digest, db.log.limit(&db.options))
+		w.log, err = writeRevisions(tx, w, db.Position(), db.log.limit(&db.options))
 		return err
 	})
 	if p := (*panicError)(nil); errors.As(err, &p) {
@@ -191,8 +216,12 @@ func (db *DB) writeFile(w *write) error {
 	return db.bolt.View(func(tx *bbolt.Tx) error { w.size = tx.Size(); return nil })
 }
 
-// markOf is what the watermark remembers of a write.
+// markOf is what the watermark remembers of a write. A replica's remembers how
+// far it was, and no more: it is the hub that goes back and withdraws.
 func (db *DB) markOf(w *write) *logv1.Mark {
+	if db.options.Replica {
+		return newMark(w.entry)
+	}
 	return markOf(w.entry, func(id string) bool { return w.before[id] != nil })
 }
 
@@ -200,7 +229,7 @@ func (db *DB) markOf(w *write) *logv1.Mark {
 func (db *DB) confirm(w *write) error {
 	err := db.inPlace()
 	if err == nil {
-		err = db.marks.Append(w.mark)
+		err = db.appendMark(w)
 	}
 	if err != nil {
 		return db.hold(&pending{write: w}, err)
@@ -232,6 +261,9 @@ func (db *DB) inPlace() error {
 	size, err := sameFile(db.folder.file(), db.opened)
 	if err == nil {
 		err = db.cutOff(size)
+	}
+	if db.marks == nil {
+		return err
 	}
 	if moved := db.marks.Moved(); moved != nil {
 		err = errors.Join(err, fmt.Errorf("%w: %w", ErrMoved, moved))

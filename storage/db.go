@@ -30,7 +30,7 @@ type Options struct {
 	LockTimeout time.Duration
 	// LogEntries and LogBytes bound how much of the log is kept: the newest
 	// so many revisions, of at most so many bytes, and two revisions at
-	// least. Zero: 100,000, and 256 MiB.
+	// least. Zero: 100,000, for a replica 1,000; and 256 MiB.
 	LogEntries uint64
 	LogBytes   int64
 	// AcceptRollback opens a file that is older than what was acknowledged,
@@ -38,12 +38,18 @@ type Options struct {
 	// to have been withdrawn since is withdrawn again. It changes nothing
 	// for a file that is the newest.
 	AcceptRollback bool
+	// Replica opens a store that follows a hub's: Apply and Stage write it, and
+	// all else returns ErrReplica. What can't be used of the folder, for being
+	// damaged or gone or of another world, is put aside, and the store begins
+	// anew, or goes on from what it has: see Recovered and Floor.
+	Replica bool
 }
 
 const (
 	defaultLockTimeout = 3 * time.Second
 	defaultLogEntries  = 100_000
 	defaultLogBytes    = 256 << 20
+	replicaLogEntries  = 1000 // nobody follows a replica
 )
 
 func (o *Options) setDefaults() {
@@ -55,6 +61,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.LogEntries == 0 {
 		o.LogEntries = defaultLogEntries
+		if o.Replica {
+			o.LogEntries = replicaLogEntries
+		}
 	}
 	if o.LogBytes <= 0 {
 		o.LogBytes = defaultLogBytes
@@ -69,15 +78,17 @@ type DB struct {
 	// writer is held, by having sent to it, by whoever writes or closes. Its
 	// holder may read state without mu. It guards all up to file.
 	writer    chan struct{}
-	shapes    *shapes // of the newest view
-	marks     *watermark.File
-	opened    os.FileInfo // of the store's file
+	shapes    *shapes         // of the newest view
+	marks     *watermark.File // a replica's may be nil until the first write
+	marked    Position        // the newest mark of a replica
+	opened    os.FileInfo     // of the store's file; changed with file held too
 	log       logExtent
 	pending   *pending    // a write of which it isn't known whether it is on disk
 	damage    error       // of the file, found by a write
 	broken    error       // why bbolt can't be asked anything any more
 	withdrawn []Withdrawn // by Options.AcceptRollback
 	gap       error       // what was damaged of the watermark
+	recovered error       // why a replica's store isn't what it was left as
 	closed    bool
 
 	size atomic.Int64 // that the file has at least
@@ -90,11 +101,18 @@ type DB struct {
 	state   atomic.Pointer[View]          // the newest revision
 	changed atomic.Pointer[chan struct{}] // closed at the next revision
 	trouble atomic.Pointer[error]         // what the last write found wrong
+	origin  atomic.Pointer[string]        // where what the store holds comes from
+	known   atomic.Pointer[Position]      // how far a replica was when it was opened or replaced
 
 	// mu is held by readers that look at the state and the file together, so
 	// that none is a write ahead of the other. It guards what follows.
 	mu    sync.RWMutex
 	ahead map[string]*key.Record // as the state has them: keys that the file may have newer
+
+	// staging guards what follows. It is taken before the lock of a Staged.
+	staging sync.Mutex
+	staged  *Staged // the newest, whatever became of it
+	ended   bool    // no other may be begun
 }
 
 // Open opens the store in a folder, and makes both if they aren't there. The
@@ -107,9 +125,13 @@ type DB struct {
 // are refused, and so is a folder whose store is gone (ErrMissing). Other
 // errors are ErrLocked while another process has the folder, ErrFormat for a
 // file of another kind or a newer version, and that of Options.Compile. Files
-// of earlier versions are taken over; the old file is kept beside.
+// of earlier versions are taken over; the old file is kept beside. For a
+// replica's store see Options.Replica.
 func Open(dir string, o Options) (*DB, error) {
 	o.setDefaults()
+	if o.Replica && o.AcceptRollback {
+		return nil, fmt.Errorf("accepting a rollback: %w", ErrReplica)
+	}
 	f, err := enterFolder(dir, o.LockTimeout)
 	if err != nil {
 		return nil, err
@@ -126,13 +148,14 @@ func Open(dir string, o Options) (*DB, error) {
 // answering from memory; what needs the files, records among it, returns
 // ErrClosed. Closing again does nothing.
 func (db *DB) Close() error {
+	discarded := db.endStaging()
 	db.writer <- struct{}{}
 	defer db.unlock()
 	if db.closed {
 		return nil
 	}
 	db.closed = true
-	return db.release()
+	return errors.Join(discarded, db.release())
 }
 
 // release lets go of what is open.
@@ -140,6 +163,9 @@ func (db *DB) release() error {
 	var errs []error
 	if db.bolt != nil && db.broken == nil {
 		errs = append(errs, db.bolt.Close())
+	}
+	if p := db.pending; p != nil && p.exchange != nil {
+		errs = append(errs, p.exchange.bolt.Close())
 	}
 	if db.marks != nil {
 		errs = append(errs, db.marks.Close())
@@ -150,6 +176,12 @@ func (db *DB) release() error {
 // Position returns how far the store is.
 func (db *DB) Position() Position { return db.state.Load().position }
 
+// Origin returns the random name that the store was given when it was made, or
+// that of the store that a replica follows, or that a backup was of. Stores of
+// two origins have nothing to do with each other, whatever their positions are.
+// It is empty for a replica that has nothing, and where it isn't known.
+func (db *DB) Origin() string { return *db.origin.Load() }
+
 // Changed returns a channel that is closed at the next revision. Ask for it
 // first and look at the store then, so that no revision falls in between.
 func (db *DB) Changed() <-chan struct{} { return *db.changed.Load() }
@@ -159,6 +191,8 @@ func (db *DB) begin(v *View, numbers *shapes) {
 	db.state.Store(v)
 	db.shapes = numbers
 	db.changed.Store(new(make(chan struct{})))
+	db.known.Store(&v.position)
+	db.origin.Store(new(string))
 	db.setTrouble(nil)
 }
 

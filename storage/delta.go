@@ -118,17 +118,41 @@ func (d *delta) documents(before map[string][]byte) map[string][]byte {
 	return after
 }
 
-// admit returns why the view can't become what the delta says: each digest
-// belongs to one key, and a key neither forgets a secret nor comes back. before
-// is the keys of the delta as they are, by id.
+// admission is what changes, one after the other, are held against.
+type admission struct {
+	view   *View
+	before map[string]*key.Record // the keys of the changes as they are, by id
+	owners map[key.Digest]string  // ids of the keys that admitted changes gave secrets to
+}
+
+// take makes an admitted change a part of what is.
+func (a *admission) take(d *delta) {
+	for _, r := range d.keys {
+		a.before[r.ID] = r
+		for i := range r.Secrets {
+			a.owners[r.Secrets[i].Digest] = r.ID
+		}
+	}
+}
+
+// admit returns why the view can't become what the delta says. before is the
+// keys of the delta as they are, by id.
 func (v *View) admit(d *delta, before map[string]*key.Record) error {
+	a := admission{view: v, before: before}
+	return a.admit(d)
+}
+
+// admit returns why what is can't become what the delta says: each digest
+// belongs to one key, and a key neither forgets a secret nor comes back.
+func (a *admission) admit(d *delta) error {
 	fresh := make(map[key.Digest]bool, len(d.keys))
 	var owner key.Facts
 	for _, r := range d.keys {
-		old := before[r.ID]
+		old := a.before[r.ID]
 		for i := range r.Secrets {
 			digest := r.Secrets[i].Digest
-			if fresh[digest] || v.Lookup(digest, &owner) && owner.ID != key.ParseID(r.ID) {
+			other, taken := a.owners[digest]
+			if fresh[digest] || taken && other != r.ID || a.view.Lookup(digest, &owner) && owner.ID != key.ParseID(r.ID) {
 				return fmt.Errorf("key %.64q: %w: mint another", r.ID, key.ErrDuplicate)
 			}
 			fresh[digest] = true

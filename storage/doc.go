@@ -12,7 +12,9 @@
 //	log         revision, 8 bytes big-endian → latchkey.log.v1.Entry
 //	reveal      key id → token, for keys that may be shown again; never logged
 //	meta        format; position: epoch, revision (8 bytes big-endian each) and
-//	            digest; floor: the oldest revision in the log
+//	            digest; floor: the oldest revision in the log; role, of a replica; origin: a random name; before: two
+//	            positions, of which the second came right before the first, where
+//	            the log doesn't tell
 //
 // Each value but the format ends in a CRC-32C over bucket, name and value. Each
 // object is encoded once, by the writer. The log holds the very bytes that are
@@ -47,6 +49,21 @@
 // that stayed the same, and puts it in its place. So who reads memory takes no
 // lock and waits for nobody. What is read belongs to the store and is not to be
 // changed.
+//
+// # Hubs and replicas
+//
+// A replica's store (Options.Replica) is written to by what another store, the
+// hub's, has written: by the entries that follow its position (Since and Apply,
+// one transaction for many), or where the hub's log can't prove that it has that
+// position in its history, by a whole store (Export, Stage and Swap; swap.go tells
+// its steps). Both ways end in the same objects, by the digest. A replica has no
+// tokens that may be shown again, its log begins with a snapshot, and its
+// watermark tells how far it was and nothing else.
+//
+// A replica can have everything again, so its Open puts aside what it can't use,
+// where a hub's refuses; and since it must not answer from less than it had, it
+// tells by Floor and Recovered what is known of that. What is damaged while it
+// runs is healed by the next Swap. Views go on all the time.
 //
 // # In memory
 //

@@ -27,6 +27,9 @@ var (
 	// ErrRollback is returned for a file that is whole and older than the
 	// watermark. See RollbackError.
 	ErrRollback = errors.New("the store's file is older than what was acknowledged")
+	// ErrRole is returned by the process that takes writes for the store of a
+	// replica, and by a replica for one that takes writes.
+	ErrRole = errors.New("the store belongs to another kind of process")
 	// ErrUnproven is returned for a file that is whole, and the watermark
 	// doesn't tell whether it is the newest. See RollbackError.
 	ErrUnproven = errors.New("nothing proves that the store's file is the newest")
@@ -43,10 +46,27 @@ var (
 	// ErrMoved is returned by writes while the store's files aren't in their
 	// place: moved, removed or replaced under a running process.
 	ErrMoved = errors.New("the store's files were moved, removed or replaced")
-	// ErrTrimmed is returned by Log for entries that aren't kept any more.
+	// ErrTrimmed is returned by Log and Since for entries that aren't kept any
+	// more.
 	ErrTrimmed = errors.New("the log doesn't go back that far")
+	// ErrPolicies is returned for policies that Options.Compile refuses.
+	ErrPolicies = errors.New("compiling the policies")
 	// ErrDisk is returned by a write that the disk refused. Nothing has changed.
 	ErrDisk = errors.New("the disk refused the write")
+)
+
+// Of hubs and replicas:
+var (
+	// ErrReplica is returned by writes to a replica's store that don't come
+	// from the hub.
+	ErrReplica = errors.New("the store is a replica's, which the hub alone writes to: make the change at the hub")
+	// ErrGap is returned by Apply for entries that don't follow the store's
+	// position. Nothing has changed.
+	ErrGap = errors.New("the entries don't follow the store's position")
+	// ErrDiverged is returned where two stores aren't of one history: what
+	// follows a position of one can't be applied to the other. Nothing has
+	// changed.
+	ErrDiverged = errors.New("not of the same history")
 )
 
 // DamageError is what is wrong with a file. It is an ErrDamaged.

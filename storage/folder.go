@@ -18,6 +18,9 @@ const (
 	// What is being written, and takes its place by a rename. Leftovers of a
 	// crash are removed by the next Open.
 	newSuffix = ".new"
+	// A store that a replica receives, until it takes the store's place. A
+	// leftover is removed likewise.
+	stagedSuffix = ".staged"
 	// A file that failed is kept under the store's name, this, the time, and
 	// the reason.
 	damagedInfix = ".damaged-"
@@ -39,6 +42,7 @@ type folder struct {
 
 func (f *folder) file() string      { return filepath.Join(f.dir, fileName) }
 func (f *folder) watermark() string { return filepath.Join(f.dir, watermark.Name) }
+func (f *folder) staged() string    { return f.file() + stagedSuffix }
 
 // enterFolder makes the folder where it is missing, sees to its rights, takes
 // its lock and clears what a crash left.
@@ -68,7 +72,7 @@ func (f *folder) removeLeftovers() error {
 	// A file may be made for the making of another: that of a backup in an
 	// earlier format for its upgrade, and that one by a transaction.
 	name := f.file()
-	var errs []error
+	errs := []error{removeIfThere(f.staged())}
 	for range 3 {
 		name += newSuffix
 		errs = append(errs, removeIfThere(name))
@@ -76,8 +80,8 @@ func (f *folder) removeLeftovers() error {
 	return errors.Join(append(errs, f.removeSecondNames())...)
 }
 
-// removeSecondNames takes from the store's file the names that a restore gave
-// it which didn't come to replacing it.
+// removeSecondNames takes from the store's file the names that were given to it
+// by what didn't come to replacing it.
 func (f *folder) removeSecondNames() error {
 	live, err := os.Lstat(f.file())
 	if err != nil {
@@ -88,7 +92,7 @@ func (f *folder) removeSecondNames() error {
 		return err
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), fileName+replacedInfix) {
+		if !strings.HasPrefix(e.Name(), fileName+replacedInfix) && !strings.HasPrefix(e.Name(), fileName+damagedInfix) {
 			continue
 		}
 		info, err := e.Info()
@@ -105,8 +109,8 @@ func (f *folder) removeSecondNames() error {
 // keep gives the store's file a second name, which says when and why the first
 // one is taken away, so that at no moment there is no store. Where a file can't
 // have two names it is copied.
-func (f *folder) keep(reason string, now time.Time) (string, error) {
-	path := f.aside(replacedInfix, reason, now)
+func (f *folder) keep(infix, reason string, now time.Time) (string, error) {
+	path := f.aside(infix, reason, now)
 	if os.Link(f.file(), path) == nil {
 		return path, nil
 	}
@@ -155,6 +159,19 @@ func (f *folder) quarantined() ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// keepOne removes all files that failed but one: a replica can have its store
+// again, and must not fill the disk with what is of no use to it.
+func (f *folder) keepOne(path string) error {
+	names, err := f.quarantined()
+	errs := []error{err}
+	for _, name := range names {
+		if name != filepath.Base(path) {
+			errs = append(errs, removeIfThere(filepath.Join(f.dir, name)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // makeFolder makes the folder and its missing parents, each for good.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -24,7 +25,10 @@ type image struct {
 	floor   uint64
 	logSize int64
 	newest  *logv1.Entry // nil at revision 0
-	before  Position     // the position before the newest entry, where that is known
+	before  Position     // the position before the newest transaction, where that is known
+	told    bool         // whether meta tells it, also of a store without a log
+	replica bool         // whether it is a replica's
+	origin  string       // empty where it isn't known
 	stats   boltfile.Stats
 }
 
@@ -45,9 +49,10 @@ type imageReader struct {
 	problems
 
 	seen     map[string]bool
-	position Position // that meta tells
-	entries  uint64   // of the log
-	next     uint64   // revision of the next one
+	position Position    // that meta tells
+	several  [2]Position // that a transaction which the log doesn't tell of led to, and the one before
+	entries  uint64      // of the log
+	next     uint64      // revision of the next one
 	latest   time.Time
 	tail     [2][]byte                     // the newest log entries
 	tokens   map[string]key.Token          // kept ones
@@ -213,6 +218,16 @@ func (r *imageReader) meta(name string, value []byte) {
 		r.position, ok = decodePosition(value)
 	case string(metaFloor):
 		r.floor, ok = parseNumber(value)
+	case string(metaBefore):
+		at, before := value[:len(value)/2], value[len(value)/2:]
+		if r.several[0], ok = decodePosition(at); ok {
+			r.several[1], ok = decodePosition(before)
+		}
+	case string(metaOrigin):
+		r.origin = string(value)
+	case string(metaRole):
+		r.replica = bytes.Equal(value, roleReplica)
+		ok = r.replica
 	}
 	if !ok {
 		r.wrong("meta", "meta: its %s isn't one", name)
@@ -269,10 +284,14 @@ func (r *imageReader) finish() {
 			r.wrong("bucket", "its bucket %q is missing", name)
 		}
 	}
-	if r.position.Epoch == 0 {
+	// A replica that has nothing yet has no epoch.
+	if r.position.Epoch == 0 && !(r.replica && r.position == Position{}) {
 		r.wrong("meta", "meta: its position is missing")
 	}
 	r.finishLog()
+	if r.told = r.several[0] == r.position && r.position.Epoch > 0; r.told {
+		r.before = r.several[1]
+	}
 	v := r.gatherer.view()
 	if len(r.list) > 0 {
 		return // what follows can only repeat it

@@ -23,7 +23,7 @@ type verdict struct {
 }
 
 // judge holds a file that is whole against its watermark. A crash can leave
-// the file one write ahead of the watermark, since the file is written first,
+// the file one transaction ahead of the watermark, since the file is written first,
 // and never behind or further ahead.
 func judge(img *image, marks *watermark.Contents) verdict {
 	at := img.view.position
@@ -47,7 +47,7 @@ func judge(img *image, marks *watermark.Contents) verdict {
 		// What follows the mark of this revision was the mark of a later one,
 		// and a mark is begun when the file already has its revision.
 		return verdict{err: fmt.Errorf("%w: the watermark's end is damaged, and was further than this file's revision %d", ErrUnproven, at.Revision)}
-	case img.newest != nil && img.before == last:
+	case (img.newest != nil || img.told) && img.before == last:
 		return verdict{}
 	case img.newest.GetSupersedes() != nil && positionFromProto(img.newest.GetSupersedes()) == last:
 		return verdict{}
@@ -85,10 +85,7 @@ func baseMark(v *View, marks *watermark.Contents) *logv1.Mark {
 // made nothing can come back to life; a tenant or a principal may have been
 // removed before.
 func markOf(e *logv1.Entry, existed func(id string) bool) *logv1.Mark {
-	m := &logv1.Mark{
-		Position: &logv1.Position{Epoch: e.GetEpoch(), Revision: e.GetRevision(), Digest: e.GetDigest()},
-		At:       e.GetAt(), Action: e.GetAction(),
-	}
+	m := newMark(e)
 	for _, p := range e.GetPuts() {
 		switch p.GetKind() {
 		case logv1.Kind_KIND_POLICY:
@@ -101,6 +98,14 @@ func markOf(e *logv1.Entry, existed func(id string) bool) *logv1.Mark {
 		}
 	}
 	return m
+}
+
+// newMark is the mark of an entry, without the objects.
+func newMark(e *logv1.Entry) *logv1.Mark {
+	return &logv1.Mark{
+		Position: &logv1.Position{Epoch: e.GetEpoch(), Revision: e.GetRevision(), Digest: e.GetDigest()},
+		At:       e.GetAt(), Action: e.GetAction(),
+	}
 }
 
 // RollbackError is a file that is whole and isn't, or can't be proven to be,

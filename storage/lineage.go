@@ -14,6 +14,8 @@ const (
 	actionUpgrade = "db.upgrade"
 	actionAccept  = "db.accept-rollback"
 	actionRestore = "db.restore"
+	// Of the one entry that a replica has of a snapshot.
+	actionSnapshot = "replica.snapshot"
 )
 
 // takeOver makes an older store the newest by a write of its own: the first of
@@ -40,7 +42,7 @@ func (db *DB) takeOver(c Change, keys map[string]*key.Record, marks *watermark.C
 	if err := state.admit(w.delta, w.before); err != nil {
 		return nil, err
 	}
-	w.entry = newEntry(&c, at, db.now(), puts)
+	w.only(newEntry(&c, at, db.now(), puts))
 	w.entry.Epoch = max(at.Epoch+1, uint64(max(db.options.Now().UnixMicro(), 1)))
 	if last := lastMark(marks); last != nil {
 		w.entry.Supersedes = last

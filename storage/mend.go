@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -16,11 +15,17 @@ type pending struct {
 	write *write
 	doubt bool  // a sync failed: what can be read may be in memory alone
 	cause error // why
+
+	exchange *exchange // in place of a write: a file that has the store's name, and isn't the store yet
 }
 
 // refuse finds out what a failed transaction left. As a rule that is nothing:
 // bbolt makes a transaction visible by its last page.
 func (db *DB) refuse(w *write, cause error) error {
+	if errors.Is(cause, ErrDiverged) {
+		db.setAhead(nil)
+		return cause
+	}
 	if errors.Is(cause, ErrDamaged) {
 		db.setAhead(nil)
 		// Other objects can still be written: a revocation must not wait for
@@ -58,10 +63,13 @@ func (db *DB) hold(p *pending, cause error) error {
 // resolve finds out what became of a pending write, and finishes it where it
 // is in the file.
 func (db *DB) resolve() error {
+	p := db.pending
+	if p != nil && p.exchange != nil {
+		return db.settle(p.exchange)
+	}
 	if db.broken != nil {
 		return db.broken
 	}
-	p := db.pending
 	if p == nil {
 		return nil
 	}
@@ -92,10 +100,10 @@ func (db *DB) resolve() error {
 	if p.write.mark == nil {
 		return fmt.Errorf("%w; it has no mark", p.cause)
 	}
-	if err := errors.Join(db.inPlace(), db.marks.Reserve(p.write.mark)); err != nil {
+	if err := errors.Join(db.inPlace(), db.reserve(p.write)); err != nil {
 		return fmt.Errorf("%w; the watermark: %w", p.cause, err)
 	}
-	if err := db.marks.Append(p.write.mark); err != nil {
+	if err := db.appendMark(p.write); err != nil {
 		return fmt.Errorf("%w; the watermark: %w", p.cause, err)
 	}
 	db.pending = nil
@@ -116,7 +124,7 @@ func (db *DB) rewrite() error {
 	if err := copyTransaction(context.Background(), view, temp); err != nil {
 		return err
 	}
-	bolt, opened, err := openWhole(temp, db.options.LockTimeout)
+	bolt, opened, err := db.openWhole(temp)
 	if err != nil {
 		return errors.Join(err, removeIfThere(temp))
 	}
@@ -156,7 +164,7 @@ func (db *DB) writeAgain() (err error) {
 }
 
 // openWhole opens a file once it is known to be whole.
-func openWhole(path string, wait time.Duration) (*bbolt.DB, os.FileInfo, error) {
+func (db *DB) openWhole(path string) (*bbolt.DB, os.FileInfo, error) {
 	if _, err := readStore(path); err != nil {
 		return nil, nil, err
 	}
@@ -164,7 +172,7 @@ func openWhole(path string, wait time.Duration) (*bbolt.DB, os.FileInfo, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	bolt, err := openBolt(path, wait)
+	bolt, err := openBolt(path, db.options.LockTimeout)
 	return bolt, opened, err
 }
 

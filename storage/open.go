@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -18,14 +20,32 @@ func (db *DB) load() error {
 	if err != nil {
 		return err
 	}
+	if db.options.Replica {
+		return db.loadReplica(marks)
+	}
 	img, err := db.readOrCreate(marks)
 	if err != nil {
 		return err
+	}
+	if img.replica {
+		return fmt.Errorf("%s: %w: it is a replica's, which follows a hub: name another data folder; to begin a hub from it, restore it into one: latchkey db restore %s --data FOLDER",
+			db.folder.file(), ErrRole, db.folder.file())
 	}
 	verdict := judge(img, marks)
 	if verdict.err != nil && !db.options.AcceptRollback {
 		return rollbackError(db.folder.file(), marks, verdict.err)
 	}
+	if err := db.openFile(img); err != nil {
+		return err
+	}
+	if verdict.err != nil {
+		return db.acceptRollback(marks)
+	}
+	return db.openMarks(img, marks, verdict.caughtUp)
+}
+
+// openFile begins with the file of an image.
+func (db *DB) openFile(img *image) (err error) {
 	if img.view.policies, err = db.compile(img.view.documents); err != nil {
 		return fmt.Errorf("%s: %w: run the version that accepted them, and correct or remove the policy there", db.folder.file(), err)
 	}
@@ -40,11 +60,9 @@ func (db *DB) load() error {
 		return err
 	}
 	db.begin(img.view, img.shapes)
+	db.origin.Store(&img.origin)
 	db.log = logExtent{floor: img.floor, size: img.logSize}
-	if verdict.err != nil {
-		return db.acceptRollback(marks)
-	}
-	return db.openMarks(img, marks, verdict.caughtUp)
+	return nil
 }
 
 // readMarks returns what the watermark knows, and nil if there is none.
@@ -137,9 +155,40 @@ func (f *folder) mayBegin(marks *watermark.Contents) error {
 // a store without any write needs none.
 func (db *DB) create() error {
 	// A lineage that begins later has the greater number, and no other store
-	// has the same.
+	// has the same. A replica's is that of the hub, once it has something.
 	epoch := uint64(max(db.options.Now().UnixMicro(), 1))
-	return createBolt(db.folder.file(), func(tx *bbolt.Tx) error { return writeMeta(tx, Position{Epoch: epoch}, 1) })
+	if db.options.Replica {
+		epoch = 0
+	}
+	return createBolt(db.folder.file(), func(tx *bbolt.Tx) error {
+		if err := errors.Join(writeMeta(tx, Position{Epoch: epoch}, 1), db.writeRole(tx)); err != nil || db.options.Replica {
+			return err
+		}
+		return writeOrigin(tx, newOrigin())
+	})
+}
+
+// newOrigin returns a name that no other store has.
+func newOrigin() string {
+	random := make([]byte, 16)
+	_, _ = rand.Read(random) // never fails
+	return hex.EncodeToString(random)
+}
+
+// writeOrigin says where all that the store holds comes from; empty for not known.
+func writeOrigin(tx *bbolt.Tx, origin string) error {
+	if origin == "" {
+		return nil
+	}
+	return put(tx, bucketMeta, metaOrigin, []byte(origin))
+}
+
+// writeRole says whose store it is.
+func (db *DB) writeRole(tx *bbolt.Tx) error {
+	if !db.options.Replica {
+		return nil
+	}
+	return put(tx, bucketMeta, metaRole, roleReplica)
 }
 
 func writeMeta(tx *bbolt.Tx, at Position, floor uint64) error {

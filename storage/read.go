@@ -172,9 +172,11 @@ func (db *DB) stored(keys []*key.Record) (map[string]*key.Record, error) {
 }
 
 // notBehind returns ErrDamaged for a file that is behind the state: bbolt goes
-// on from its other meta page, without a word, where one was damaged.
-func (db *DB) notBehind(tx *bbolt.Tx) error {
-	was := db.Position()
+// on from its other meta page, without a word, where one was damaged. It is for
+// those who keep the state from changing.
+func (db *DB) notBehind(tx *bbolt.Tx) error { return notBefore(tx, db.Position()) }
+
+func notBefore(tx *bbolt.Tx, was Position) error {
 	if at, err := storedPosition(tx); err != nil || at.Before(was) {
 		return errors.Join(behind(at, was), err)
 	}
@@ -249,17 +251,17 @@ func (db *DB) RevealedToken(id string) (key.Token, bool, error) {
 // when there are none yet or the limit is not positive. It returns ErrTrimmed
 // where the first of them isn't kept any more: see Options.LogEntries.
 func (db *DB) Log(after uint64, limit int) ([]*logv1.Entry, error) {
-	newest := db.Position().Revision // the file may be one ahead of what views see
 	var entries []*logv1.Entry
-	err := db.readFile(func(tx *bbolt.Tx) error {
+	err := db.readKnown(func(tx *bbolt.Tx, at Position) error {
+		newest := at.Revision // the file may be further than what views see
 		if after >= newest {
 			return nil
 		}
-		value, err := get(tx, bucketMeta, metaFloor)
+		floor, err := storedFloor(tx)
 		if err != nil {
 			return err
 		}
-		if floor, ok := parseNumber(value); !ok || after+1 < floor {
+		if after+1 < floor {
 			return fmt.Errorf("%w: it begins with revision %d", ErrTrimmed, floor)
 		}
 		c := tx.Bucket(bucketLog).Cursor()
@@ -294,8 +296,15 @@ func (db *DB) Log(after uint64, limit int) ([]*logv1.Entry, error) {
 
 // readFile reads the file. f must be short and keep none of its bytes.
 func (db *DB) readFile(f func(*bbolt.Tx) error) error {
+	return db.readKnown(func(tx *bbolt.Tx, _ Position) error { return f(tx) })
+}
+
+// readKnown is readFile, and tells f where the state was before the file was
+// looked at: the file, unless it is damaged, is there or further.
+func (db *DB) readKnown(f func(*bbolt.Tx, Position) error) error {
 	db.file.RLock()
 	defer db.file.RUnlock()
+	at := db.Position()
 	// bbolt looks at its meta pages with a lock held, and a fault there would
 	// leave it so: whoever asks next would wait for ever.
 	if size, err := sameFile(db.folder.file(), db.opened); err == nil {
@@ -303,7 +312,7 @@ func (db *DB) readFile(f func(*bbolt.Tx) error) error {
 			return err
 		}
 	}
-	err := contain(func() error { return db.bolt.View(f) })
+	err := contain(func() error { return db.bolt.View(func(tx *bbolt.Tx) error { return f(tx, at) }) })
 	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}

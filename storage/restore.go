@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/latchkey/latchkey/storage/watermark"
 )
 
@@ -30,6 +32,9 @@ type Restored struct {
 // again does no harm. Of Options, Now, LockTimeout and Compile count.
 func Restore(dir, backup string, o Options) (_ *Restored, err error) {
 	o.setDefaults()
+	if o.Replica {
+		return nil, fmt.Errorf("restoring %s: %w", backup, ErrReplica)
+	}
 	f, err := enterFolder(dir, o.LockTimeout)
 	if err != nil {
 		return nil, err
@@ -56,6 +61,9 @@ func (r *restorer) restore(backup string) (*Restored, error) {
 	var err error
 	if r.former, err = r.readFormer(temp); err != nil {
 		return nil, err
+	}
+	if r.former != nil && r.former.replica {
+		return nil, fmt.Errorf("%s: %w: it is a replica's, which gets back all that it needs from a hub: name the folder of a hub", r.folder.file(), ErrRole)
 	}
 	if err := copyBackup(backup, temp); err != nil {
 		return nil, err
@@ -130,7 +138,13 @@ func (r *restorer) restoreFrom(temp string) (*Restored, error) {
 	if db.bolt, err = openBolt(temp, r.options.LockTimeout); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(contain(func() error { return db.writeFile(w) }), db.bolt.Close()); err != nil {
+	err = contain(func() error {
+		if err := db.bolt.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Delete(metaRole) }); err != nil {
+			return err // of a replica's file, which is a backup too
+		}
+		return db.writeFile(w)
+	})
+	if err := errors.Join(err, db.bolt.Close()); err != nil {
 		return nil, err
 	}
 	db.publish(w)
@@ -159,7 +173,7 @@ func (r *restorer) replace(temp string, w *write, db *DB, out *Restored) error {
 	path := r.folder.file()
 	switch _, err := os.Lstat(path); {
 	case err == nil:
-		if out.Replaced, err = r.folder.keep("restore", r.options.Now()); err != nil {
+		if out.Replaced, err = r.folder.keep(replacedInfix, "restore", r.options.Now()); err != nil {
 			return err
 		}
 	case !errors.Is(err, os.ErrNotExist):

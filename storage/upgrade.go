@@ -19,7 +19,7 @@ import (
 // upgrade takes the store's file over from an earlier format. The old file is
 // kept beside it.
 func (f *folder) upgrade(format uint64, o Options) error {
-	kept, err := f.keep(fmt.Sprintf("format%d", format), o.Now())
+	kept, err := f.keep(replacedInfix, fmt.Sprintf("format%d", format), o.Now())
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ type Withdrawn struct {
 	What string // what it lost, for people
 }
 
+// Final reports whether it is what nothing gives back: a key that was revoked.
+func (w Withdrawn) Final() bool { return w.Kind == "key" && strings.HasPrefix(w.What, "revoked") }
+
 func (w Withdrawn) String() string { return fmt.Sprintf("%s %s: %s", w.Kind, w.Name, w.What) }
 
 // withdrawals is what an older store had lost since.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -27,10 +28,36 @@ func (e logExtent) limit(o *Options) logLimit { return logLimit{e, o.LogEntries,
 // trimAtOnce bounds how many entries one write takes from the log's old end.
 const trimAtOnce = 64
 
-// writeEntry writes the objects of a write, what hangs on them, the log entry
-// with the digest that follows from the one before, and the position.
-func writeEntry(tx *bbolt.Tx, w *write, digest Digest, limit logLimit) (logExtent, error) {
-	for _, p := range w.entry.GetPuts() {
+// writeRevisions writes the revisions of a write, which follow a position, and
+// the position that they lead to.
+func writeRevisions(tx *bbolt.Tx, w *write, before Position, limit logLimit) (logExtent, error) {
+	digest := before.Digest
+	for _, r := range w.revisions {
+		extent, err := writeEntry(tx, w, r, &digest, limit)
+		if err != nil {
+			return logExtent{}, err
+		}
+		limit.logExtent = extent
+	}
+	after := encodePosition(w.position())
+	if len(w.revisions) > 1 {
+		// The log tells what was before the newest revision, and not what was
+		// before all of them, which is where a crash may leave the watermark.
+		if err := writeBefore(tx, w.position(), before); err != nil {
+			return logExtent{}, err
+		}
+	}
+	return limit.logExtent, put(tx, bucketMeta, metaPosition, after)
+}
+
+func writeBefore(tx *bbolt.Tx, at, before Position) error {
+	return put(tx, bucketMeta, metaBefore, append(encodePosition(at), encodePosition(before)...))
+}
+
+// writeEntry writes the objects of a revision, what hangs on them, and the log
+// entry with the digest that follows from the one before.
+func writeEntry(tx *bbolt.Tx, w *write, r revision, digest *Digest, limit logLimit) (logExtent, error) {
+	for _, p := range r.entry.GetPuts() {
 		o := object{p.GetKind(), p.GetName()}
 		bucket, name := bucketOf(o.kind), []byte(o.name)
 		old, err := get(tx, bucket, name)
@@ -50,15 +77,19 @@ func writeEntry(tx *bbolt.Tx, w *write, digest Digest, limit logLimit) (logExten
 			return logExtent{}, fmt.Errorf("%s: %w", o, err)
 		}
 	}
-	w.entry.Digest = digest[:]
-	if err := writeReveal(tx, w.delta, w.reveal); err != nil {
+	if !w.told {
+		r.entry.Digest = bytes.Clone(digest[:])
+	} else if !bytes.Equal(r.entry.GetDigest(), digest[:]) {
+		return logExtent{}, fmt.Errorf("%w: revision %d leads to the digest %.4x here, and to %.4x at the hub", ErrDiverged, r.entry.GetRevision(), digest[:], r.entry.GetDigest())
+	}
+	if err := writeReveal(tx, r.delta, w.reveal); err != nil {
 		return logExtent{}, err
 	}
-	extent, err := writeLog(tx, w.entry, limit)
+	extent, err := writeLog(tx, r.entry, limit)
 	if err != nil {
 		return logExtent{}, fmt.Errorf("log entry: %w", err)
 	}
-	return extent, put(tx, bucketMeta, metaPosition, encodePosition(w.position()))
+	return extent, nil
 }
 
 // writeReveal writes the tokens to keep, and forgets those of the past.
