@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	} else if dir != "" && os.Getenv(childHub) != "" {
+		err := writeAndFollow(os.Getenv(childHub), dir)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	} else if dir != "" {
 		err := write(dir)
 		fmt.Fprintln(os.Stderr, err)
@@ -127,14 +131,14 @@ func TestKilledWriterLosesNothing(t *testing.T) {
 
 // writeAndKill runs a writer, kills it some time after so many acknowledged
 // writes, and returns all that it told of.
-func writeAndKill(t *testing.T, dir string, after int) (lines []string) {
+func writeAndKill(t *testing.T, dir string, after int, environment ...string) (lines []string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	child := exec.Command(self)
-	child.Env = append(os.Environ(), childFolder+"="+dir)
+	child.Env = append(append(os.Environ(), childFolder+"="+dir), environment...)
 	var complaints strings.Builder
 	child.Stderr = &complaints
 	out, err := child.StdoutPipe()

@@ -90,7 +90,7 @@ func TestDiskFullAtEachCommit(t *testing.T) {
 					continue
 				}
 				refusals++
-				tally[stage(err)]++
+				tally[stageOf(err)]++
 				switch {
 				case !strings.Contains(err.Error(), syscall.ENOSPC.Error()): // bbolt keeps no more of some
 					t.Fatalf("%s: not for lack of room: %v", name, err)
@@ -135,8 +135,8 @@ func growing(i int, c contents) storage.Change {
 	return ch
 }
 
-// stage is where a write was refused.
-func stage(err error) string {
+// stageOf is where a write was refused.
+func stageOf(err error) string {
 	switch text := err.Error(); {
 	case errors.Is(err, storage.ErrFailed):
 		return "ErrFailed"

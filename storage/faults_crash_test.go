@@ -156,7 +156,7 @@ func (s *scenario) survives(t *testing.T, m instant, from *world, left *frozen, 
 		answers["as it may be"]++
 		w.model = dump(db)
 		w.opened(db)
-		if err := w.commit("after all", halfWay); err != nil {
+		if err := s.goesOn(w); err != nil {
 			complain("a write: %v", err)
 		}
 		s.shut(t, w)

@@ -32,10 +32,19 @@ type scenario struct {
 	midway  []error            // why it may refuse besides, while the folder is taken over
 	steps   []step
 	check   func(*world) // of the store at the end
+	last    step         // that shows that it goes on; nil: a write
 	learns  bool         // what a plain Open makes of it is learnt by the steps
 	again   bool         // to take over a second time, after trouble, makes one more revision
 	traps   bool         // steps make trouble themselves
 	kills   bool         // that trouble stands for a kill: what a sync was to write is still to be written
+}
+
+// goesOn does one thing more.
+func (s *scenario) goesOn(w *world) error {
+	if s.last != nil {
+		return s.last(w)
+	}
+	return w.commit("after all", halfWay)
 }
 
 // step is done again after an error, until it succeeds.
@@ -388,7 +397,7 @@ func scenarios() []*scenario {
 		return os.RemoveAll(w.data())
 	}
 	restore, accept, upgrade := takesOver(restores, looks), takesOver(accepts, dumped), takesOver(openOld, dumped)
-	return []*scenario{
+	return append(replicaScenarios(), []*scenario{
 		{name: "a new store", prepare: prepares(), steps: []step{opens, tenant("org:o_1"), closes}},
 		{name: "writes of every kind", options: keep, prepare: small, steps: everyKind, check: tokensKept},
 		{
@@ -459,5 +468,5 @@ func scenarios() []*scenario {
 			steps: []step{tripping("fsync", "data", 2, upgrade), upgrade, tenant("org:new"), closes},
 		},
 		{name: "a damaged store", prepare: prepares(small, damages), first: []error{storage.ErrDamaged, storage.ErrMissing}, steps: []step{quarantines}},
-	}
+	}...)
 }

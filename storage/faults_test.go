@@ -293,7 +293,7 @@ func (s *scenario) reopened(t *testing.T, w *world, reference *world) {
 	if s.check != nil {
 		s.check(w)
 	}
-	if err := w.commit("after all", halfWay); err != nil {
+	if err := s.goesOn(w); err != nil {
 		w.complain("a last write: %v", err)
 	}
 	s.shut(t, w)

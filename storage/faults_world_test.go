@@ -177,6 +177,15 @@ func (w *world) settle(err error) {
 
 // commit makes a write, unless it was made already: after an error it is called again.
 func (w *world) commit(name string, change func(contents) storage.Change) error {
+	return w.advance(name, func(before contents) (contents, func() (storage.Position, error)) {
+		c := change(before)
+		c.Action, c.Based = name, before.position
+		return before.with(c), func() (storage.Position, error) { return w.db.Commit(context.Background(), c) }
+	})
+}
+
+// advance is commit for whatever takes the store from one state to the next.
+func (w *world) advance(name string, prepare func(before contents) (next contents, act func() (storage.Position, error))) error {
 	if w.pending != nil && !w.commits {
 		if err := w.mend(); err != nil {
 			return err
@@ -185,11 +194,9 @@ func (w *world) commit(name string, change func(contents) storage.Change) error 
 	if w.written[name] {
 		return nil
 	}
-	c := change(w.model)
-	c.Action, c.Based = name, w.model.position
-	next := w.model.with(c)
+	next, act := prepare(w.model)
 	w.expect(is(w.model, next))
-	at, err := w.db.Commit(context.Background(), c)
+	at, err := act()
 	if err == nil && w.pending != nil {
 		w.tally["half-way, and not there"]++
 		w.pending = nil
@@ -203,7 +210,7 @@ func (w *world) commit(name string, change func(contents) storage.Change) error 
 		if trouble := w.db.Trouble(); trouble != nil {
 			w.complain("%s: it succeeded, and there is still trouble: %v", name, trouble)
 		}
-	case errors.Is(err, key.ErrConflict) && w.written[name]:
+	case (errors.Is(err, key.ErrConflict) || errors.Is(err, storage.ErrGap)) && w.written[name]:
 		err = nil
 	default:
 		w.failed(name, &next, err)
