@@ -22,7 +22,8 @@ type decision struct {
 	Verdict
 	view      View
 	request   *Request
-	now       time.Time
+	now       time.Time     // once decide has begun: no clock that is behind
+	age       time.Duration // how long ago the view was proven to be current
 	presented *Presented
 	trace     *trace
 	found     key.Facts        // what Verdict.Key points to
@@ -42,9 +43,8 @@ func (d *decision) reset() {
 // matched early, because a public endpoint needs nobody's name.
 func (d *decision) decide() {
 	d.Revision = d.view.Revision
-	if d.now.Before(d.view.Latest) {
-		d.now = d.view.Latest // a clock behind the writer's would revive what has expired
-	}
+	d.age = d.view.Lease.Age(d.now) // by the monotonic reading, which what follows may lose
+	d.now = d.view.clock(d.now)
 	d.Reason = d.addressed()
 	if d.Reason == policy.Undecided {
 		d.Reason = d.authenticated()
@@ -110,8 +110,15 @@ func (d *decision) addressed() policy.Reason {
 	return policy.Undecided
 }
 
-// authenticated finds out who is asking.
+// authenticated finds out who is asking. Knowledge that is too old says nothing
+// of anybody: it would let in whom the hub has locked out long since.
 func (d *decision) authenticated() policy.Reason {
+	if lease := d.view.Lease; lease != nil {
+		if stale(d.age, lease.Limit) {
+			return d.fail("lease", policy.ReplicaStale)
+		}
+		d.pass("lease")
+	}
 	if d.presented == nil {
 		token, reason := d.request.credential(d.Place.Policy)
 		if reason != policy.Allowed {
@@ -134,6 +141,12 @@ func (d *decision) authenticated() policy.Reason {
 	if d.Type = d.Place.Policy.Type(d.Key.Type); d.Type == nil || d.Type.Owner != directory.Kind(d.Key.Tenant) {
 		d.Key, d.Type = nil, nil // its type was taken out of the policy, or is another's now
 		return d.fail("key", policy.KeyUnknown)
+	}
+	if limit := d.Type.MaxStaleness; limit != 0 && d.view.Lease != nil {
+		if stale(d.age, limit) {
+			return d.fail("type lease", policy.ReplicaStale)
+		}
+		d.pass("type lease")
 	}
 	switch d.Key.Status(d.now) {
 	case key.Revoked:

@@ -169,6 +169,10 @@ func detail(d *decision, check string) string {
 			return fmt.Sprintf("policy %s, environment %s", p.Name(), d.Place.Environment)
 		}
 		return "policy " + p.Name()
+	case "lease":
+		return proven(d.age) + "; allowed is " + bound(d.view.Lease.Limit)
+	case "type lease":
+		return proven(d.age) + "; allowed is " + bound(d.Type.MaxStaleness) + " for keys of the type " + d.Type.Name
 	case "credential":
 		return "in " + places(p)
 	case "status":
@@ -205,6 +209,21 @@ func detail(d *decision, check string) string {
 		return "none"
 	}
 	return ""
+}
+
+// proven says how old the view is, and bound how old it may be.
+func proven(age time.Duration) string {
+	if age == never {
+		return "never proven to be current"
+	}
+	return "proven to be current " + age.String() + " ago"
+}
+
+func bound(limit time.Duration) string {
+	if limit == 0 {
+		return "any age"
+	}
+	return limit.String()
 }
 
 func places(p *policy.Policy) string {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/policy"
@@ -55,6 +56,12 @@ func TestStepsOfAnExplanation(t *testing.T) {
 		{name: "permissions", ask: ask("DELETE", "/things/1", "key_guest"), steps: "host, credential, status, tenant status, endpoint, environment, key type, scopes, permissions: passed false: PERMISSION_MISSING: required things.delete; held none"},
 		{name: "tenant", ask: ask("GET", "/things", "key_full", policy.Header{Name: "X-Team-Id", Value: "t_2"}), steps: "host, credential, status, tenant status, endpoint, environment, key type, scopes, permissions, tenant: passed false: TENANT_MISMATCH: team:t_2 is not reached"},
 		{name: "no tenant", ask: ask("GET", "/inbox", "key_both"), steps: "host, credential, status, principal, endpoint, environment, key type, scopes, permissions, tenant: passed false: TENANT_MISMATCH: none"},
+		{name: "of a replica", ask: ask("GET", "/things", "key_full"), world: cutOff(time.Minute, time.Hour), steps: "host, lease, credential, status, tenant status, endpoint, environment, key type, scopes, permissions, tenant: passed true: team:t_1"},
+		{name: "of a strict type", ask: ask("GET", "/things", "key_parent"), world: cutOff(time.Second, time.Hour), steps: "host, lease, credential, type lease, status, tenant status, endpoint, environment, key type, scopes, permissions, tenant: passed true: org:o_1"},
+		{name: "stale", ask: ask("GET", "/things", "key_full"), world: cutOff(90*time.Second, time.Minute), steps: "host, lease: passed false: REPLICA_STALE: proven to be current 1m30s ago; allowed is 1m0s"},
+		{name: "never proven", ask: ask("GET", "/things", "key_full"), world: neverProven(time.Minute), steps: "host, lease: passed false: REPLICA_STALE: never proven to be current; allowed is 1m0s"},
+		{name: "stale for its type", ask: ask("GET", "/things", "key_parent"), world: cutOff(time.Minute, time.Hour), steps: "host, lease, credential, type lease: passed false: REPLICA_STALE: proven to be current 1m0s ago; allowed is 30s for keys of the type parent"},
+		{name: "public, while stale", ask: Question{Method: "GET", Host: "api.acme.example", Path: "/status"}, world: neverProven(time.Minute), steps: "host, endpoint: passed true: PUBLIC: Status, by the route GET /status"},
 		{name: "public", ask: Question{Method: "GET", Host: "api.acme.example", Path: "/status"}, steps: "host, endpoint: passed true: PUBLIC: Status, by the route GET /status"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -67,6 +74,25 @@ func TestStepsOfAnExplanation(t *testing.T) {
 				t.Errorf("steps are\n%s, want\n%s", got, c.steps)
 			}
 		})
+	}
+}
+
+// TestALeaseIsExplained, whatever comes of it: how old the view is, and how old
+// it may be.
+func TestALeaseIsExplained(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		world func(*world)
+		want  string
+	}{
+		{cutOff(3*time.Second, time.Minute), "proven to be current 3s ago; allowed is 1m0s"},
+		{cutOff(0, 0), "proven to be current 0s ago; allowed is any age"},
+		{neverProven(0), "never proven to be current; allowed is any age"},
+	} {
+		c.world(w)
+		if s := Explain(w.view(), ask("GET", "/things", "key_full"), noon).Steps[1]; s != (Step{"lease", true, c.want}) {
+			t.Errorf("the step is %+v, want %s", s, c.want)
+		}
 	}
 }
 

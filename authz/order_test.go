@@ -24,6 +24,7 @@ func TestOrderOfReasons(t *testing.T) {
 	}
 	w.tenants["team:t_1"].Suspended = true
 	w.revision = 0
+	neverProven(time.Hour)(w)
 	method, target := "DELETE", "/admin/%2e%2e"
 	headers := []string{"host: other.example", "x-team-id: t_3"}
 	token := tokens["key_guest"]
@@ -33,6 +34,7 @@ func TestOrderOfReasons(t *testing.T) {
 	}{
 		{policy.NotReady, func() { w.revision = 7 }},
 		{policy.HostUnknown, func() { headers[0] = "host: api.acme.example" }},
+		{policy.ReplicaStale, func() { cutOff(time.Hour, time.Hour)(w) }},
 		{policy.KeyMissing, func() { headers = append(headers, "authorization: bearer "+token[1:], "x-api-key: "+token) }},
 		{policy.KeyAmbiguous, func() { headers = headers[:3] }},
 		{policy.KeyMalformed, func() { headers[2] = bearer("key_guest") }},

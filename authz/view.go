@@ -17,13 +17,14 @@ type Keys interface {
 }
 
 // View is all that a check may know: policies, keys and directory of one
-// revision.
+// revision, and how current they are.
 type View struct {
 	Policies  *policy.Policies
 	Keys      Keys
 	Directory directory.Reader
 	Revision  uint64    // 0: nothing is known yet
 	Latest    time.Time // when the revision was written: no clock may be behind it
+	Lease     *Lease    // nil: the store is the process's own, and always current
 }
 
 // Source returns the present View, which never changes.

@@ -25,6 +25,7 @@ type world struct {
 	principals map[string]*directory.Principal
 	revision   uint64
 	latest     time.Time
+	lease      *Lease
 	lookups    int // how often a key was looked up
 }
 
@@ -48,7 +49,7 @@ func (w *world) Lookup(d key.Digest, to *key.Facts) bool {
 }
 
 func (w *world) view() View {
-	return View{Policies: w.policies, Keys: w, Directory: w, Revision: w.revision, Latest: w.latest}
+	return View{Policies: w.policies, Keys: w, Directory: w, Revision: w.revision, Latest: w.latest, Lease: w.lease}
 }
 
 // filler is what the secrets of the fixture end with.
