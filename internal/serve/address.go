@@ -83,3 +83,20 @@ func (a Address) check() error {
 func NobodyListens(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
+
+// Host returns the host of a TCP address; empty for a Unix socket.
+func (a Address) Host() string {
+	host, _, _ := net.SplitHostPort(a.target)
+	if a.IsUnix() {
+		return ""
+	}
+	return host
+}
+
+// Target returns the address as gRPC dials it.
+func (a Address) Target() string {
+	if a.IsUnix() {
+		return "unix:" + a.target
+	}
+	return "dns:///" + a.target
+}

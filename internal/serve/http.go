@@ -12,12 +12,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 )
 
-// NewHTTP returns an HTTP server with limits, for HTTP/1 and cleartext HTTP/2.
+// NewHTTP returns an HTTP server with limits, for HTTP/1 and HTTP/2, each in
+// cleartext unless it gets a TLSConfig. What its peers bring about, such as a
+// handshake that fails, is told seldom.
 func NewHTTP(handler http.Handler, log *slog.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler:           handler,
@@ -26,15 +30,23 @@ func NewHTTP(handler http.Handler, log *slog.Logger) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 250},
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(Seldom(log).Handler(), slog.LevelWarn),
 	}
 }
 
 // RunHTTP serves on the listener until the context ends, and then until no
-// request is left or the time to drain is over.
+// request is left or the time to drain is over. One with a TLSConfig serves that
+// and nothing else, and has no more connections at a time than Envoy may: others
+// wait, and whoever doesn't come to the end of a handshake is soon cut off.
 func RunHTTP(ctx context.Context, s *http.Server, l net.Listener) error {
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
+	go func() {
+		if s.TLSConfig == nil {
+			served <- s.Serve(l)
+			return
+		}
+		served <- s.ServeTLS(netutil.LimitListener(l, maxConnections), "", "")
+	}()
 	select {
 	case err := <-served:
 		return err

@@ -1,0 +1,126 @@
+// Package link says who a process is to others over TCP, and whom it believes.
+//
+// A Source is made with Open and kept up to date by Run. Both ends of a link
+// have certificates: ServerTLS and ClientTLS make a configuration for either
+// end, which asks the Source anew at each handshake. Identities are whom an end
+// talks to; an empty list is nobody.
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
+)
+
+// Source is the certificate of a process and the CAs that it believes, as they
+// are now. It is safe for concurrent use.
+type Source struct {
+	from origin
+	log  *slog.Logger
+	now  atomic.Pointer[material]
+
+	reloads *prometheus.CounterVec
+	expiry  prometheus.GaugeFunc
+
+	problem string // that was told last; of Open and then of Run alone
+}
+
+// origin is where a certificate and CAs come from.
+type origin interface {
+	// read returns what is there now, or why it can't be used.
+	read(ctx context.Context) (*material, error)
+	// follow calls take with what is there, at first and after each change, and
+	// failed with why it can't be used, until the context ends. It may say the
+	// same thing many times.
+	follow(ctx context.Context, take func(*material), failed func(error)) error
+}
+
+// Open reads the certificate and the CAs that a configuration names. What can't
+// be used is an error that names the field or the file. Changes are followed
+// once Run is called.
+func Open(ctx context.Context, config *configv1.TLS, log *slog.Logger) (*Source, error) {
+	if err := Check(config); err != nil {
+		return nil, err
+	}
+	s := &Source{log: log, reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "latchkey_certificate_reloads_total",
+		Help: "Times that the certificate or the CAs of links changed, by result: success or failure.",
+	}, []string{"result"})}
+	s.expiry = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "latchkey_certificate_expiry_timestamp_seconds",
+		Help: "When the certificate of links expires.",
+	}, func() float64 { return float64(s.now.Load().leaf().NotAfter.Unix()) })
+	for _, result := range []string{"success", "failure"} {
+		s.reloads.WithLabelValues(result)
+	}
+	if config.GetWorkloadApi() != "" {
+		s.from = &workload{address: config.GetWorkloadApi(), log: log}
+	} else {
+		s.from = &files{certificate: config.GetCertificate(), key: config.GetKey(), ca: config.GetCa(), log: log}
+	}
+	m, err := s.from.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.use(m)
+	return s, nil
+}
+
+// Run follows changes until the context ends. What is new is used from the next
+// handshake on; connections that are open go on. What can't be used is told in
+// the log once, and leaves in use what is.
+func (s *Source) Run(ctx context.Context) error {
+	return s.from.follow(ctx, s.take, s.failed)
+}
+
+// Collectors returns the metrics of the certificate.
+func (s *Source) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{s.reloads, s.expiry}
+}
+
+// Names returns the DNS names and IP addresses that the certificate has now.
+func (s *Source) Names() []string { return namesOf(s.now.Load().leaf()) }
+
+func (s *Source) take(m *material) {
+	recovered := s.problem != ""
+	s.problem = ""
+	if m.equal(s.now.Load()) {
+		if recovered {
+			s.log.Info("the certificate and the CAs can be used again: they are those in use")
+		}
+		return
+	}
+	s.reloads.WithLabelValues("success").Inc()
+	s.use(m)
+}
+
+func (s *Source) failed(err error) {
+	if err.Error() == s.problem {
+		return
+	}
+	s.problem = err.Error()
+	s.reloads.WithLabelValues("failure").Inc()
+	s.log.Error("the certificate or the CAs can't be used: those in use stay in use", "error", err,
+		"expires", s.now.Load().leaf().NotAfter.UTC().Format(time.RFC3339))
+}
+
+// use puts a certificate and CAs in use.
+func (s *Source) use(m *material) {
+	s.now.Store(m)
+	leaf := m.leaf()
+	identity, ok := IdentityOf(leaf)
+	if !ok {
+		s.log.Warn("the certificate of links has no identity, and nobody will know it by one: issue it with one SPIFFE id, or with DNS names")
+	}
+	s.log.Info("the certificate of links is in use", "identity", identity.String(), "expires", leaf.NotAfter.UTC().Format(time.RFC3339),
+		"serial", leaf.SerialNumber.Text(16))
+}
+
+// certificate is for handshakes.
+func (s *Source) certificate() *tls.Certificate { return &s.now.Load().certificate }
