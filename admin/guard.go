@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"connectrpc.com/connect"
+
+	"github.com/latchkey/latchkey/internal/link"
 )
 
 // ownHosts are the hosts under which a local client may call. A page in a
@@ -16,9 +18,10 @@ var ownHosts = []string{"localhost", "latchkey", "127.0.0.1", "::1"}
 
 // guard lets through to the handlers what an honest client sends.
 type guard struct {
-	hosts    []string
-	handlers map[string]http.Handler // by path, or by its beginning where that ends in a slash
-	write    *connect.ErrorWriter
+	hosts     func() []string
+	operators link.Identities
+	handlers  map[string]http.Handler // by path, or by its beginning where that ends in a slash
+	write     *connect.ErrorWriter
 }
 
 // ServeHTTP implements http.Handler.
@@ -29,7 +32,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(r.Header.Values("Origin")) > 0:
 		g.refuse(w, r, connect.CodePermissionDenied, http.StatusForbidden, "browsers may not call the admin API: use the command line or a program")
 	case !g.knows(r.Host):
-		g.refuse(w, r, connect.CodePermissionDenied, http.StatusForbidden, "the admin API is not known under this host: call it as localhost, or add the host to its configuration")
+		g.refuse(w, r, connect.CodePermissionDenied, http.StatusForbidden, "the admin API is not known under this host: call it as localhost, or by a name of its certificate")
 	case len(r.Header.Values("Authorization")) > 0:
 		g.refuse(w, r, connect.CodePermissionDenied, http.StatusForbidden, "no API key opens the admin API: send no Authorization header")
 	case handler == nil:
@@ -38,7 +41,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", http.MethodPost)
 		g.refuse(w, r, connect.CodeUnimplemented, http.StatusMethodNotAllowed, "the admin API is called with POST")
 	default:
-		r = withCertificate(r)
+		r = withCertificate(r, g.operators)
 		// Methods ask too, for the name that they record; those of others might not.
 		if _, err := callerOf(r.Context(), ""); err != nil {
 			g.refuse(w, r, connect.CodePermissionDenied, http.StatusForbidden, err.Error())
@@ -64,7 +67,7 @@ func (g *guard) knows(host string) bool {
 		name = h
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(name, "["), "]"))
-	return slices.Contains(ownHosts, name) || slices.Contains(g.hosts, name)
+	return slices.Contains(ownHosts, name) || g.hosts != nil && slices.Contains(g.hosts(), name)
 }
 
 func (g *guard) refuse(w http.ResponseWriter, r *http.Request, code connect.Code, status int, text string) {

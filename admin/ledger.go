@@ -11,6 +11,8 @@ import (
 // Ledger is what this package needs of a store: *storage.DB, or a store that
 // writes to some shared truth and reads its own replica of it.
 //
+// Package ledgertest is the suite that each passes.
+//
 // All methods are safe for concurrent use. What they return belongs to the
 // ledger and is not to be changed; a change replaces an object by a new one.
 type Ledger interface {

@@ -2,18 +2,19 @@ package admin
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+
+	"github.com/latchkey/latchkey/internal/link"
 )
 
 // ConnContext is for http.Server.ConnContext. It reads who is at the other end
 // of a unix connection and notes it as the operator, as "uid:0". A peer that
 // is neither the user of this process nor root is cut off. A connection of
 // another kind gets no operator here; one with a verified client certificate
-// gets its name from that.
+// may get one by that.
 func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 	socket, ok := conn.(*net.UnixConn)
 	if !ok {
@@ -41,24 +42,16 @@ func peerUID(conn *net.UnixConn) (uint32, error) {
 	return uid, asked
 }
 
-// withCertificate notes the name in a verified client certificate as operator.
-func withCertificate(r *http.Request) *http.Request {
-	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
+// withCertificate notes who a verified client certificate is of as operator, as
+// "cert:spiffe://td/ops", if it is one of those who may be it.
+func withCertificate(r *http.Request, operators link.Identities) *http.Request {
+	identity, ok := link.PeerOf(r.TLS)
+	if !ok {
 		return r
 	}
-	if name := certificateName(r.TLS.VerifiedChains[0][0]); name != "" {
-		return r.WithContext(WithOperator(r.Context(), "cert:"+name))
+	name, ok := operators.Find(identity)
+	if !ok {
+		return r
 	}
-	return r
-}
-
-// certificateName is the most specific name that a certificate has.
-func certificateName(c *x509.Certificate) string {
-	switch {
-	case len(c.URIs) > 0:
-		return c.URIs[0].String()
-	case len(c.DNSNames) > 0:
-		return c.DNSNames[0]
-	}
-	return c.Subject.CommonName
+	return r.WithContext(WithOperator(r.Context(), "cert:"+name))
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,8 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/latchkey/latchkey/internal/link"
+	"github.com/latchkey/latchkey/internal/link/linktest"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
 )
@@ -184,21 +187,100 @@ func TestNobody(t *testing.T) {
 	}
 }
 
+// A certificate makes an operator of whom the list names, once it is verified.
 func TestCertificateIsTheOperator(t *testing.T) {
-	uri, _ := url.Parse("spiffe://example/ops")
-	for want, certificate := range map[string]*x509.Certificate{
-		"cert:spiffe://example/ops": {URIs: []*url.URL{uri}, DNSNames: []string{"a"}},
-		"cert:ops.example":          {DNSNames: []string{"ops.example"}},
-		"":                          {},
+	operators, err := link.ParseIdentities("operators", []string{"spiffe://example/ops", "spiffe://example/team/*", "ops.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := linktest.NewCA(t, "ca")
+	for name, tc := range map[string]struct {
+		leaf linktest.Leaf
+		want string
+	}{
+		"a SPIFFE id":          {linktest.Leaf{URIs: []string{"spiffe://example/ops"}, DNSNames: []string{"a"}}, "cert:spiffe://example/ops"},
+		"one below":            {linktest.Leaf{URIs: []string{"spiffe://example/team/ada"}}, "cert:spiffe://example/team/ada"},
+		"a name":               {linktest.Leaf{DNSNames: []string{"www.example", "ops.example"}}, "cert:ops.example"},
+		"a stranger":           {linktest.Leaf{URIs: []string{"spiffe://example/dev"}}, ""},
+		"a stranger's name":    {linktest.Leaf{URIs: []string{"spiffe://example/dev"}, DNSNames: []string{"ops.example"}}, ""},
+		"two SPIFFE ids":       {linktest.Leaf{URIs: []string{"spiffe://example/ops", "spiffe://example/team/ada"}}, ""},
+		"a common name":        {linktest.Leaf{CommonName: "ops.example"}, ""},
+		"nothing that is said": {linktest.Leaf{}, ""},
 	} {
+		certificate := ca.Issue(t, tc.leaf).Certificate
 		r := httptest.NewRequestWithContext(t.Context(), "POST", create, nil)
 		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{certificate}}
-		if c, err := callerOf(withCertificate(r).Context(), ""); err == nil {
-			t.Errorf("a certificate that isn't verified is %q", c.Operator)
+		if c, err := callerOf(withCertificate(r, operators).Context(), ""); err == nil {
+			t.Errorf("%s: a certificate that isn't verified is %q", name, c.Operator)
 		}
 		r.TLS.VerifiedChains = [][]*x509.Certificate{{certificate}}
-		if c, _ := callerOf(withCertificate(r).Context(), ""); c.Operator != want {
-			t.Errorf("operator %q, want %q", c.Operator, want)
+		if c, _ := callerOf(withCertificate(r, operators).Context(), ""); c.Operator != tc.want {
+			t.Errorf("%s: operator %q, want %q", name, c.Operator, tc.want)
+		}
+		if c, err := callerOf(withCertificate(r, link.Identities{}).Context(), ""); err == nil {
+			t.Errorf("%s: an empty list has the operator %q", name, c.Operator)
+		}
+	}
+}
+
+// Over mutual TLS the store's log has who the certificate is of.
+func TestCertificateIsRecorded(t *testing.T) {
+	operators, err := link.ParseIdentities("operators", []string{"spiffe://example/ops"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := linktest.NewCA(t, "ca")
+	source := func(l linktest.Leaf) *link.Source {
+		s, err := link.Open(t.Context(), linktest.Write(t, t.TempDir(), ca.Issue(t, l), ca), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	b := start(t)
+	b.operators = operators
+	server := httptest.NewUnstartedServer(b.Handler())
+	server.Config.ConnContext = ConnContext
+	server.TLS = source(linktest.Leaf{DNSNames: []string{"localhost"}}).ServerTLS(operators, "http/1.1")
+	server.StartTLS()
+	defer server.Close()
+	config := source(linktest.Leaf{URIs: []string{"spiffe://example/ops"}}).ClientTLS("localhost", link.Identities{})
+	config.NextProtos = nil
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
+	defer client.CloseIdleConnections()
+	_, err = adminv1connect.NewKeyServiceClient(client, server.URL).
+		CreateKey(t.Context(), connect.NewRequest(&adminv1.CreateKeyRequest{As: "user:owner", Key: fields(t, roleKey)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.recorded("keys.create", Caller{Operator: "cert:spiffe://example/ops", Acting: "user:owner"})
+}
+
+// Hosts are asked for at each request: a certificate changes.
+func TestHostsOfTheCertificate(t *testing.T) {
+	b := start(t)
+	var hosts []string
+	b.hosts = func() []string { return hosts }
+	ask := func(host string) int {
+		r := httptest.NewRequestWithContext(WithOperator(t.Context(), "cert:a"), "POST", adminv1connect.PolicyServiceListPoliciesProcedure, strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		r.Host = host
+		w := httptest.NewRecorder()
+		b.Handler().ServeHTTP(w, r)
+		return w.Code
+	}
+	if got := ask("hub.example:9905"); got != http.StatusForbidden {
+		t.Errorf("an unknown host: %d", got)
+	}
+	hosts = []string{"hub.example", "::2"}
+	for _, host := range []string{"hub.example:9905", "HUB.example", "[::2]:1", "localhost"} {
+		if got := ask(host); got != http.StatusOK {
+			t.Errorf("%s: %d", host, got)
+		}
+	}
+	for _, host := range []string{"a.hub.example", "hub.example.evil", "hub.example.", ""} {
+		if got := ask(host); got != http.StatusForbidden {
+			t.Errorf("%q: %d", host, got)
 		}
 	}
 }

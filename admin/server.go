@@ -12,6 +12,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
 )
 
@@ -27,9 +28,13 @@ type Options struct {
 	Now func() time.Time
 	// Log is where reveals and failures are told. Nil: slog.Default.
 	Log *slog.Logger
-	// Hosts are further hosts under which the API is called, in lower case
-	// and without a port, beside localhost and its addresses.
-	Hosts []string
+	// Hosts returns further hosts under which the API is called, in lower case
+	// and without a port, beside localhost and its addresses. It is called for
+	// each request. Nil: none.
+	Hosts func() []string
+	// Operators are whom a client certificate makes an operator; the zero value
+	// is nobody. That the certificate is verified is up to the listener.
+	Operators link.Identities
 	// Extra are handlers for further services on the same listener and
 	// behind the same guard, by path, or by its beginning where that ends in
 	// a slash. Make them with HandlerOptions; they are read by Handler.
@@ -39,11 +44,12 @@ type Options struct {
 // Server changes keys, the directory and the policies of one store. It is safe
 // for concurrent use.
 type Server struct {
-	ledger Ledger
-	now    func() time.Time
-	log    *slog.Logger
-	hosts  []string
-	extra  map[string]http.Handler
+	ledger    Ledger
+	now       func() time.Time
+	log       *slog.Logger
+	hosts     func() []string
+	operators link.Identities
+	extra     map[string]http.Handler
 
 	// world is held shared by whoever writes keys and exclusively by whoever
 	// writes what keys are judged by. So the writers of this process never
@@ -55,7 +61,7 @@ type Server struct {
 
 // New returns a server of a store.
 func New(o Options) *Server {
-	s := &Server{ledger: o.Ledger, now: o.Now, log: o.Log, hosts: o.Hosts, extra: o.Extra}
+	s := &Server{ledger: o.Ledger, now: o.Now, log: o.Log, hosts: o.Hosts, operators: o.Operators, extra: o.Extra}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -84,7 +90,7 @@ func (s *Server) HandlerOptions() []connect.HandlerOption {
 // gRPC needs HTTP/2, without TLS too on a unix socket (http.Protocols). Use it
 // with ConnContext, or wrap it so that WithOperator is called.
 func (s *Server) Handler() http.Handler {
-	g := &guard{hosts: s.hosts, handlers: map[string]http.Handler{}}
+	g := &guard{hosts: s.hosts, operators: s.operators, handlers: map[string]http.Handler{}}
 	o := s.HandlerOptions()
 	g.write = connect.NewErrorWriter(o...)
 	for path, h := range s.extra {
