@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ const (
 type client struct {
 	*output
 	admin string
+	link  clientLink
 
 	keys      adminv1connect.KeyServiceClient
 	directory adminv1connect.DirectoryServiceClient
@@ -42,14 +44,15 @@ type client struct {
 }
 
 // addClient makes a command one that asks a running process: it gets the flags
-// --admin and -o, and its work is done by f with a client that is ready.
+// --admin, those of a link over TCP and -o, and its work is done by f with a client that is ready.
 func addClient(cmd *cobra.Command, f func(*cobra.Command, *client, []string) error) *client {
 	c := &client{output: addOutput(cmd, "table", "json")}
 	admin := os.Getenv("LATCHKEY_ADMIN")
 	if admin == "" {
 		admin = defaultAdmin
 	}
-	cmd.Flags().StringVar(&c.admin, "admin", admin, "admin address of the process to ask; $LATCHKEY_ADMIN changes the default")
+	cmd.Flags().StringVar(&c.admin, "admin", admin, "admin address of the process to ask, unix:PATH or host:port; $LATCHKEY_ADMIN changes the default")
+	c.link.add(cmd)
 	arguments := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if err := noneEmpty(cmd); err != nil || arguments == nil {
@@ -61,7 +64,11 @@ func addClient(cmd *cobra.Command, f func(*cobra.Command, *client, []string) err
 		if err := c.check(); err != nil {
 			return err
 		}
-		if err := c.connect(); err != nil {
+		if err := c.link.load(); err != nil {
+			return err
+		}
+		c.admin = cmp.Or(c.named(cmd), c.admin)
+		if err := c.connect(cmd.Context(), cmd.ErrOrStderr()); err != nil {
 			return err
 		}
 		return c.explain(f(cmd, c, args))
@@ -69,15 +76,25 @@ func addClient(cmd *cobra.Command, f func(*cobra.Command, *client, []string) err
 	return c
 }
 
-func (c *client) connect() error {
-	address, err := adminAddress(c.admin)
+// connect gets ready to ask the process. Nothing is dialled yet.
+func (c *client) connect(ctx context.Context, stderr io.Writer) error {
+	address, err := serve.ParseAddress(c.admin)
 	if err != nil {
 		return usagef("--admin: %w", err)
 	}
-	// The connection is known by its socket and not by the name.
-	c.dial("http://latchkey", &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return address.Dial(ctx) },
-	}})
+	transport := &http.Transport{
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return address.Dial(ctx) },
+		TLSHandshakeTimeout: linkTime,
+	}
+	// The connection is known by its socket or by its certificate, and not by the name.
+	base := "http://latchkey"
+	if !address.IsUnix() {
+		if transport.TLSClientConfig, err = c.link.clientTLS(ctx, address, stderr); err != nil {
+			return err
+		}
+		base = "https://latchkey"
+	}
+	c.dial(base, &http.Client{Transport: transport})
 	return nil
 }
 
@@ -91,20 +108,13 @@ func (c *client) dial(base string, by connect.HTTPClient) {
 	c.store = adminv1connect.NewStoreServiceClient(by, base, limit, connect.WithAcceptCompression("gzip", nil, nil))
 }
 
-// adminAddress reads the address of an admin API.
-func adminAddress(text string) (serve.Address, error) {
-	address, err := serve.ParseAddress(text)
-	if err == nil && !address.IsUnix() {
-		// Anybody who reaches a TCP port could manage keys.
-		err = fmt.Errorf("%q is no Unix socket, and the admin API is served on nothing else: write unix:PATH", text)
-	}
-	return address, err
-}
-
 // explain puts the error of a call into words.
 func (c *client) explain(err error) error {
 	var call *connect.Error
 	if !errors.As(err, &call) {
+		return err
+	}
+	if err := c.explainLink(call); err != nil {
 		return err
 	}
 	switch {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
@@ -44,19 +43,18 @@ func addPlace(cmd *cobra.Command, f func(*cobra.Command, *place, []string) error
 	p := &place{client: &client{output: addOutput(cmd, "table", "json")}}
 	data := addData(cmd, &p.data)
 	cmd.Flags().StringVar(&p.admin, "admin", "", "admin address of the process that has the store (default $LATCHKEY_ADMIN, or unix:<data>/admin.sock)")
+	p.link.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(p.check(), data()); err != nil {
+		if err := errors.Join(p.check(), data(), p.link.load()); err != nil {
 			return err
 		}
-		switch env := os.Getenv("LATCHKEY_ADMIN"); {
-		case cmd.Flags().Changed("admin"):
-			p.data = ""
-		case !cmd.Flags().Changed("data") && env != "":
-			p.data, p.admin = "", env
-		default:
+		named := p.named(cmd)
+		if named != "" && (!cmd.Flags().Changed("data") || cmd.Flags().Changed("admin")) {
+			p.data, p.admin = "", named
+		} else {
 			p.admin = "unix:" + filepath.Join(p.data, "admin.sock")
 		}
-		if err := p.connect(); err != nil {
+		if err := p.connect(cmd.Context(), cmd.ErrOrStderr()); err != nil {
 			return err
 		}
 		return f(cmd, p, args)

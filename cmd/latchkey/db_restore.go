@@ -72,16 +72,30 @@ func restoreTable(t *tabwriter.Writer, m *adminv1.RestoreReport) {
 	row(t, "known before", fmt.Sprintf("revision %d of epoch %d", m.GetKnown().GetRevision(), m.GetKnown().GetEpoch()))
 	row(t, "now", fmt.Sprintf("revision %d of epoch %d", m.GetPosition().GetRevision(), m.GetPosition().GetEpoch()))
 	row(t, "digest", m.GetPosition().GetDigest())
-	if m.GivenUp != nil {
+	unknown := nothingKnown(m)
+	switch {
+	case unknown:
+		row(t, "revisions given up", "not known")
+	case m.GivenUp != nil:
 		row(t, "revisions given up", fmt.Sprint(m.GetGivenUp()))
-	} else {
+	default:
 		row(t, "revisions given up", "all since the backup, which is of another epoch: they can't be counted")
 	}
 	row(t, "former file", m.GetReplaced())
+	if unknown {
+		row(t, "WARNING", "nothing is known of what was revoked since the backup, and keys may be valid again. Before you serve it, put latchkey.watermark of the former folder beside the store and restore again, or revoke those keys again")
+		return
+	}
 	if m.GetIncomplete() {
-		row(t, "WARNING", "the watermark doesn't reach back to the backup: of what was withdrawn since, only revoked keys are known for sure. Look through the rest before you serve it")
+		row(t, "WARNING", "the watermark doesn't reach back to the backup: of what was withdrawn since, the revoked keys are known that it or the former file has. Look through the rest before you serve it")
 	}
 	withdrawnRows(t, m.GetWithdrawn())
+}
+
+// nothingKnown reports whether neither a watermark nor a former file told of anything after the backup. That they tell
+// of nothing is no news where one of them is missing.
+func nothingKnown(m *adminv1.RestoreReport) bool {
+	return m.GetIncomplete() && len(m.GetWithdrawn()) == 0 && m.GivenUp != nil && m.GetGivenUp() == 0
 }
 
 // withdrawnRows names what was withdrawn again, keys that stay revoked first.

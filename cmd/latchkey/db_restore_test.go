@@ -38,8 +38,13 @@ func TestRestoreTells(t *testing.T) {
 		},
 		"the backup is the newest that is known": {
 			&storage.Restored{Backup: at(1, 9), Known: at(1, 4), At: at(2, 10), Unknown: true},
-			[]string{"revisions given up  0\n", "WARNING"},
-			"former.db",
+			[]string{"revisions given up  not known\n", "nothing is known of what was revoked since", "put latchkey.watermark", "revoke those keys again"},
+			"keys kept revoked",
+		},
+		"the watermark begins later": {
+			&storage.Restored{Backup: at(1, 4), Known: at(1, 9), At: at(2, 5), Unknown: true},
+			[]string{"revisions given up  5\n", "the watermark doesn't reach back", "keys kept revoked   0"},
+			"nothing is known",
 		},
 		"there was a restore in between": {
 			&storage.Restored{Backup: at(1, 9), Known: at(2, 12), At: at(3, 10)},

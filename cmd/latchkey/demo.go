@@ -23,18 +23,27 @@ import (
 const demoStart = 30 * time.Second
 
 func newDemo() *cobra.Command {
-	var once bool
+	var once, fleet bool
 	cmd := &cobra.Command{
 		Use:   "demo [flags]",
 		Short: "Show it all: a real Envoy in front of an echo upstream, with a key of each type",
 		Long: `Show it all: start a real Envoy in front of an upstream that echoes, with the four
 example policies and a key of each of their types; send requests through it, print
 the answers, and go on serving until Ctrl-C, so that you can send your own.
-Everything lies in a temporary folder.`,
+Everything lies in a temporary folder.
+
+With --fleet it is a hub and five sidecars that follow it, each behind an Envoy of
+its own: a key is made and revoked, and the hub is stopped and started again.`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), cmd.OutOrStdout(), once) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if fleet {
+				return runFleet(cmd.Context(), cmd.OutOrStdout(), once)
+			}
+			return runDemo(cmd.Context(), cmd.OutOrStdout(), once)
+		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "end after the requests")
+	cmd.Flags().BoolVar(&fleet, "fleet", false, "a hub, and five sidecars that follow it, each behind an Envoy (needs latchkey-sidecar beside this program)")
 	return cmd
 }
 
@@ -80,7 +89,7 @@ func runDemo(ctx context.Context, out io.Writer, once bool) (err error) {
 	}()
 
 	d := &demo{client: &client{output: &output{}, admin: config.admin.String()}, out: out, dir: dir, keys: map[string]*adminv1.Key{}}
-	if err := d.connect(); err != nil {
+	if err := d.connect(ctx, io.Discard); err != nil {
 		return err
 	}
 	if err := d.ready(ctx, served); err != nil {
@@ -166,9 +175,9 @@ func (d *demo) ready(ctx context.Context, served chan error) error {
 	}
 }
 
-// people fills the directory with those of all examples.
-func (d *demo) people(ctx context.Context) error {
-	for _, system := range examples.Systems {
+// people fills the directory with those of examples.
+func (d *demo) people(ctx context.Context, systems ...string) error {
+	for _, system := range systems {
 		file := system + "/directory.yaml"
 		text, err := examples.Files.ReadFile(file)
 		if err != nil {

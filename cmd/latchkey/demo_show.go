@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/latchkey/latchkey/examples"
 	"github.com/latchkey/latchkey/internal/envoytest"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
@@ -64,7 +65,7 @@ var demoRequests = []demoRequest{
 
 // show makes the keys, sends the requests and prints what came back.
 func (d *demo) show(ctx context.Context) error {
-	if err := d.people(ctx); err != nil {
+	if err := d.people(ctx, examples.Systems...); err != nil {
 		return err
 	}
 	d.say("Four APIs behind one Envoy, with a key of each of their types. To try them yourself:\n\n")

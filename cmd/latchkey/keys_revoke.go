@@ -14,10 +14,12 @@ func newKeysRevoke() *cobra.Command {
 	q := &adminv1.RevokeKeyRequest{}
 	which := &adminv1.ListKeysRequest{}
 	var yes bool
+	var w *waiting
 	cmd := &cobra.Command{
 		Use:   "revoke ID [flags]",
 		Short: "End a key, or many, for good",
 		Example: `  latchkey keys revoke key_0123456789abcdef0123456789abcdef --note "found in a public repository"
+  latchkey keys revoke key_0123456789abcdef0123456789abcdef --wait=10s
   latchkey keys revoke --principal user:ada --yes`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && selects(which) {
@@ -27,6 +29,9 @@ func newKeysRevoke() *cobra.Command {
 		},
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, args []string) error {
+		if err := w.check(q.DryRun); err != nil {
+			return err
+		}
 		if len(args) == 1 {
 			if selects(which) || yes {
 				return usagef("an ID names one key, and --policy, --type, --tenant, --principal and --yes are for many: give one or the other")
@@ -37,10 +42,11 @@ func newKeysRevoke() *cobra.Command {
 				return err
 			}
 			noteDryRun(cmd, q.DryRun)
-			return c.printKey(cmd, a.GetKey())
+			return c.printKeyAnd(cmd, w, a.GetKey(), a.GetPosition())
 		}
-		return c.revokeMany(cmd, which, q, yes)
+		return c.revokeMany(cmd, which, q, w, yes)
 	})
+	w = addWait(cmd)
 	f := cmd.Flags()
 	f.StringVar(&q.Note, "note", "", "why, for the log")
 	f.BoolVar(&q.System, "system", false, "revoke system keys too")
@@ -57,7 +63,7 @@ func selects(q *adminv1.ListKeysRequest) bool {
 
 // revokeMany revokes each key that is selected, and goes on after a refusal:
 // of many leaked keys as many as possible have to go.
-func (c *client) revokeMany(cmd *cobra.Command, which *adminv1.ListKeysRequest, q *adminv1.RevokeKeyRequest, yes bool) error {
+func (c *client) revokeMany(cmd *cobra.Command, which *adminv1.ListKeysRequest, q *adminv1.RevokeKeyRequest, w *waiting, yes bool) error {
 	which.As = q.As
 	found, err := c.listKeys(cmd.Context(), which)
 	if err != nil {
@@ -84,5 +90,13 @@ func (c *client) revokeMany(cmd *cobra.Command, which *adminv1.ListKeysRequest, 
 		done = append(done, a.GetKey())
 	}
 	noteDryRun(cmd, q.DryRun)
-	return errors.Join(append([]error{c.printKeys(cmd, done)}, errs...)...)
+	if !w.on() {
+		return errors.Join(append([]error{c.printKeys(cmd, done)}, errs...)...)
+	}
+	// Everything up to the newest write is what they must know.
+	r, err := c.receiptOf(cmd, w, nil)
+	if err != nil {
+		return errors.Join(append([]error{c.printKeys(cmd, done), err}, errs...)...)
+	}
+	return errors.Join(append([]error{c.printKeysReceipt(cmd, done, r)}, errs...)...)
 }

@@ -133,6 +133,14 @@ func moment(t *timestamppb.Timestamp) string {
 	return t.AsTime().UTC().Format(time.RFC3339)
 }
 
+// ending is the time of an end as it is shown: the next full second, since nobody must take for over what isn't.
+func ending(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return moment(timestamppb.New(t.AsTime().Add(time.Second - time.Nanosecond)))
+}
+
 // note tells the people in front of it something that is no result.
 func note(cmd *cobra.Command, format string, args ...any) {
 	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...)

@@ -15,7 +15,7 @@ import (
 func newRoot() *cobra.Command {
 	root := group("latchkey", "Check API keys at the mesh's edge, and manage them",
 		newServe(), newStatus(), newExplain(), newDemo(), newVersion(),
-		newKeys(), newDirectory(), newPolicy(), newDB(),
+		newKeys(), newDirectory(), newPolicy(), newReplicas(), newDB(),
 	)
 	root.SilenceErrors = true
 	root.SilenceUsage = true
@@ -106,7 +106,7 @@ func flagError(cmd *cobra.Command, err error) error {
 
 // naming are the flags that name somebody or something. Left out, each means
 // somebody or something else: the operator, or all.
-var naming = []string{"as", "environment", "key", "policy", "principal", "role", "status", "tenant", "type"}
+var naming = []string{"as", "environment", "identity", "key", "policy", "principal", "role", "status", "tenant", "type"}
 
 // noneEmpty is the check that no flag that names something is given an empty
 // name, as a script does whose variable isn't set: it must not mean the same as

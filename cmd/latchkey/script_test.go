@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/latchkey/latchkey/internal/envoytest"
+	"github.com/latchkey/latchkey/internal/link/linktest"
 )
 
 // patience is how long a script waits for something to become true.
@@ -44,8 +47,12 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
+			if err := sidecarBeside(); err != nil {
+				return err
+			}
 			e.Setenv("EXAMPLES", examples)
 			e.Setenv("LATCHKEY_ENVOY", envoy)
+			e.Values["cas"] = map[string]*linktest.CA{}
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
@@ -69,9 +76,34 @@ func TestScripts(t *testing.T) {
 			"health":     cmdHealth,
 			"nowhere":    cmdNowhere,
 			"spoil":      cmdSpoil,
+			"certify":    cmdCertify,
+			"port":       cmdPort,
 		},
 	})
 }
+
+// sidecarBeside puts latchkey-sidecar beside the latchkey that scripts run, once for all.
+var sidecarBeside = sync.OnceValue(func() error {
+	latchkey, err := exec.LookPath("latchkey")
+	if err != nil {
+		return err
+	}
+	// Opened by this process itself, so that a cached result of a test isn't taken for true after one of them has changed.
+	sources, err := filepath.Glob("../latchkey-sidecar/*.go")
+	if err != nil {
+		return err
+	}
+	for _, name := range sources {
+		if _, err := os.ReadFile(name); err != nil {
+			return err
+		}
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(filepath.Dir(latchkey), "latchkey-sidecar"), "../latchkey-sidecar")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building latchkey-sidecar: %w\n%s", err, out)
+	}
+	return nil
+})
 
 // exits CODE command...: the command ends with this exit code.
 func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
@@ -121,7 +153,7 @@ func quietly(ts *testscript.TestScript, args []string) ([]byte, error) {
 	path := filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], args[0])
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LATCHKEY_ADMIN"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LATCHKEY_ADMIN", "LATCHKEY_CLIENT"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	return cmd.Output()
@@ -252,7 +284,7 @@ func cmdHealth(ts *testscript.TestScript, neg bool, args []string) {
 	defer func() { _ = conn.Close() }()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	watch, err := grpc_health_v1.NewHealthClient(conn).Watch(ctx, &grpc_health_v1.HealthCheckRequest{Service: args[2]})
+	watch, err := grpc_health_v1.NewHealthClient(conn).Watch(ctx, &grpc_health_v1.HealthCheckRequest{Service: args[2]}, grpc.WaitForReady(true))
 	ts.Check(err)
 	for last := ""; last != args[0]; {
 		now, err := watch.Recv()
@@ -302,4 +334,42 @@ func cmdSpoil(ts *testscript.TestScript, neg bool, args []string) {
 	spoilt := []byte(args[1])
 	spoilt[len(spoilt)-1] ^= 1
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.ReplaceAll(content, []byte(args[1]), spoilt), 0o600))
+}
+
+// certify CA FOLDER NAME...: a CA of the script, made when it is first named,
+// issues a certificate for SPIFFE ids, IP addresses and DNS names. The folder
+// gets tls.crt, tls.key and ca.crt.
+func cmdCertify(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: certify CA FOLDER NAME...")
+	}
+	cas := ts.Value("cas").(map[string]*linktest.CA)
+	if cas[args[0]] == nil {
+		cas[args[0]] = linktest.NewCA(ts, args[0])
+	}
+	var leaf linktest.Leaf
+	for _, name := range args[2:] {
+		switch ip := net.ParseIP(name); {
+		case ip != nil:
+			leaf.IPs = append(leaf.IPs, ip)
+		case strings.Contains(name, "://"):
+			leaf.URIs = append(leaf.URIs, name)
+		default:
+			leaf.DNSNames = append(leaf.DNSNames, name)
+		}
+	}
+	ts.Check(os.MkdirAll(ts.MkAbs(args[1]), 0o700))
+	linktest.Write(ts, ts.MkAbs(args[1]), cas[args[0]].Issue(ts, leaf), cas[args[0]])
+}
+
+// port VARIABLE: the variable becomes a TCP port that nobody listens on.
+func cmdPort(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: port VARIABLE")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(errors.Join(err, l.Close()))
+	ts.Setenv(args[0], port)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
@@ -22,6 +23,11 @@ type serveConfig struct {
 	admin    serve.Address
 	http     serve.Address
 	logLevel string
+
+	hubListen serve.Address // the zero one: nowhere
+	tls       *configv1.TLS // nil: nobody over TCP
+	operators link.Identities
+	followers link.Identities
 
 	acceptRollback bool // of the command line alone: it is for one start
 }
@@ -58,8 +64,9 @@ and SIGINT end the process once the requests in flight are answered.`,
 	f.StringArrayVar(&flags.Policy, "policy", nil, "policy file, or folder of *.yaml; repeat it for more")
 	f.StringVar(&flags.Data, "data", "", "folder of the store (default "+defaultData+")")
 	f.StringVar(&flags.Listen, "listen", "", "where Envoy calls Check, host:port or unix:PATH (default unix:<data>/authz.sock)")
-	f.StringVar(&flags.Admin, "admin", "", "where the admin API listens, unix:PATH (default unix:<data>/admin.sock)")
+	f.StringVar(&flags.Admin, "admin", "", "where the admin API listens, unix:PATH, or host:port with tls and operators in --config (default unix:<data>/admin.sock)")
 	f.StringVar(&flags.Http, "http", "", "where metrics, profiles and gRPC health are served, host:port (default "+defaultHTTP+")")
+	f.StringVar(&flags.HubListen, "hub-listen", "", "where replicas connect, unix:PATH, or host:port with tls and followers in --config (default nowhere)")
 	f.BoolVar(&acceptRollback, "accept-rollback", false,
 		"for one start: go on from a store that is older than what was acknowledged, or isn't known to be the newest; what is known to have been revoked stays so")
 	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
@@ -83,6 +90,7 @@ func configure(file string, flags *configv1.Serve) (*serveConfig, error) {
 				read.Policy[i] = filepath.Join(filepath.Dir(file), path)
 			}
 		}
+		link.Beside(file, read.Tls)
 	}
 	c := &serveConfig{
 		policies: read.Policy,
@@ -95,17 +103,22 @@ func configure(file string, flags *configv1.Serve) (*serveConfig, error) {
 	in := func(name string) string { return "unix:" + filepath.Join(c.data, name) }
 	for _, one := range []struct {
 		flag, text string
-		read       func(string) (serve.Address, error)
 		into       *serve.Address
 	}{
-		{"--listen", cmp.Or(flags.Listen, read.Listen, in("authz.sock")), serve.ParseAddress, &c.listen},
-		{"--admin", cmp.Or(flags.Admin, read.Admin, in("admin.sock")), adminAddress, &c.admin},
-		{"--http", cmp.Or(flags.Http, read.Http, defaultHTTP), serve.ParseAddress, &c.http},
+		{"--listen", cmp.Or(flags.Listen, read.Listen, in("authz.sock")), &c.listen},
+		{"--admin", cmp.Or(flags.Admin, read.Admin, in("admin.sock")), &c.admin},
+		{"--http", cmp.Or(flags.Http, read.Http, defaultHTTP), &c.http},
 	} {
 		var err error
-		if *one.into, err = one.read(one.text); err != nil {
+		if *one.into, err = serve.ParseAddress(one.text); err != nil {
 			return nil, usagef("%s: %w", one.flag, err)
 		}
 	}
-	return c, nil
+	if at := cmp.Or(flags.HubListen, read.HubListen); at != "" {
+		var err error
+		if c.hubListen, err = serve.ParseAddress(at); err != nil {
+			return nil, usagef("--hub-listen: %w", err)
+		}
+	}
+	return c, c.links(read)
 }

@@ -16,6 +16,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/latchkey/latchkey/admin"
+	"github.com/latchkey/latchkey/internal/serve"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
 	"github.com/latchkey/latchkey/storage"
@@ -33,7 +34,7 @@ const (
 // after the other. The store is read for no longer than a copy in its own folder
 // takes; who asks is served from that copy, however slow he is.
 type storeCopies struct {
-	store  *storeHealth
+	store  *serve.StoreHealth
 	db     *storage.DB
 	folder string
 	log    *slog.Logger
@@ -46,7 +47,7 @@ type storeCopies struct {
 
 var _ adminv1connect.StoreServiceHandler = (*storeCopies)(nil)
 
-func newStoreCopies(store *storeHealth, db *storage.DB, folder string, log *slog.Logger) *storeCopies {
+func newStoreCopies(store *serve.StoreHealth, db *storage.DB, folder string, log *slog.Logger) *storeCopies {
 	return &storeCopies{
 		store: store, db: db, folder: folder, log: log,
 		turn: make(chan struct{}, 1), wait: 10 * time.Second, time: time.Minute, idle: time.Minute,
@@ -90,7 +91,7 @@ func (c *storeCopies) CheckStore(ctx context.Context, _ *connect.Request[adminv1
 	}
 	report := shownReport(found)
 	report.Path = filepath.Join(c.folder, storeName)
-	if err := c.store.problem(); err != nil {
+	if err := c.store.Problem(); err != nil {
 		report.Problems = append(report.Problems, fmt.Sprintf("the store takes no writes: %v", err))
 		report.Whole = false
 	}

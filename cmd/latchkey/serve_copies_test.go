@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/latchkey/latchkey/directory"
+	"github.com/latchkey/latchkey/internal/serve"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
 	"github.com/latchkey/latchkey/storage"
@@ -48,7 +50,7 @@ func startCopying(t *testing.T, change func(*storeCopies)) *copying {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	c := newStoreCopies(newStoreHealth(db, func(bool) {}, log), db, dir, log)
+	c := newStoreCopies(serve.NewStoreHealth(db, func(bool) {}, log), db, dir, log)
 	change(c)
 	_, handler := c.handler()
 	server := httptest.NewServer(handler)
@@ -193,10 +195,16 @@ func TestDamageUnderARunningProcessIsFound(t *testing.T) {
 	}
 }
 
+// troubled is a store that takes no writes.
+type troubled struct{}
+
+func (troubled) Mend(context.Context) error { return storage.ErrDisk }
+func (troubled) Trouble() error             { return storage.ErrDisk }
+
 // A store that takes no writes isn't as it should be, however whole its file is.
 func TestTroubleIsReported(t *testing.T) {
 	c := startCopying(t, func(*storeCopies) {})
-	c.store.db = &scripted{known: storage.ErrDisk}
+	c.store = serve.NewStoreHealth(troubled{}, func(bool) {}, slog.New(slog.DiscardHandler))
 	if report, err := c.check(t); err != nil || report.GetWhole() || !strings.Contains(strings.Join(report.GetProblems(), ""), storage.ErrDisk.Error()) {
 		t.Errorf("a check finds %v, %v", report, err)
 	}

@@ -14,9 +14,13 @@ func (p *process) registry() *prometheus.Registry {
 	r.MustRegister(p.checks.Collectors()...)
 	r.MustRegister(p.grpc.Collectors()...)
 	r.MustRegister(p.files.collectors()...)
-	b := thisBuild()
-	r.MustRegister(gauge("latchkey_build_info", "1, with what the process is made of as labels.",
-		prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go}, func() float64 { return 1 }))
+	r.MustRegister(thisBuild().Info())
+	if p.hub != nil {
+		r.MustRegister(p.hub.Collectors()...)
+	}
+	if p.link != nil {
+		r.MustRegister(p.link.Collectors()...)
+	}
 	count := func(of func(*storage.View) int) func() float64 {
 		return func() float64 { return float64(of(p.db.Now())) }
 	}
@@ -29,7 +33,7 @@ func (p *process) registry() *prometheus.Registry {
 		}),
 		gauge("latchkey_store_revision", "Revision of the store.", nil, count(func(v *storage.View) int { return int(v.Position().Revision) })),
 		gauge("latchkey_store_degraded", "1 while the store takes no writes, else 0.", nil, func() float64 {
-			if p.store.problem() != nil {
+			if p.store.Problem() != nil {
 				return 1
 			}
 			return 0

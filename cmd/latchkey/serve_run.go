@@ -14,8 +14,10 @@ import (
 
 	"github.com/latchkey/latchkey/admin"
 	"github.com/latchkey/latchkey/authz"
+	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
+	"github.com/latchkey/latchkey/replica"
 	"github.com/latchkey/latchkey/storage"
 )
 
@@ -28,6 +30,10 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	defer signal.Stop(hangup)
 
 	memory := serve.NewMemory(log)
+	p := &process{config: config, log: log, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName), memory: memory}
+	if err := p.openLink(ctx); err != nil {
+		return err
+	}
 	// The folder is made by the store: it knows which rights are too many.
 	db, err := openStore(config, log)
 	if err != nil {
@@ -35,18 +41,21 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 
-	p := &process{config: config, db: db, log: log, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName), memory: memory}
+	p.db = db
 	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
 	p.grpc = serve.NewGRPC(authz.ServerOption())
 	defer p.grpc.Stop() // its workers wait from the beginning
 	p.grpc.TellLimits(log)
 	p.checks.Register(p.grpc)
 	p.health.Register(p.grpc)
+	if err := p.openHub(); err != nil {
+		return err
+	}
 	extra := map[string]http.Handler{}
-	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Extra: extra})
+	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Hosts: p.adminHosts, Operators: config.operators, Extra: extra})
 	path, handler := adminv1connect.NewServerServiceHandler(statusService{p: p}, p.admin.HandlerOptions()...)
 	extra[path] = handler
-	p.store = newStoreHealth(db, p.health.SetStorage, log)
+	p.store = serve.NewStoreHealth(db, p.health.SetStorage, log)
 	p.copies = newStoreCopies(p.store, db, p.dataFolder(), log)
 	if err := p.copies.clear(); err != nil {
 		return fmt.Errorf("removing what a copy of the store left: %w", err)
@@ -81,11 +90,15 @@ type process struct {
 	checks *authz.Server
 	admin  *admin.Server
 	files  *policyFiles
-	store  *storeHealth
+	store  *serve.StoreHealth
 	copies *storeCopies
 	health *serve.Health
 	grpc   *serve.GRPC // that Envoy calls
 	memory *serve.Memory
+	link   *link.Source // nil: nobody over TCP
+	hub    *replica.Hub // nil: it feeds no replicas
+
+	streams *serve.Streams // that replicas follow
 
 	// Written before anything is served.
 	listeners []namedListener
@@ -122,6 +135,12 @@ func (p *process) group() (*serve.Group, error) {
 	if err != nil {
 		return nil, err
 	}
+	var feed *serve.Listener
+	if p.hub != nil {
+		if feed, err = open("hub", p.config.hubListen, 0o600); err != nil {
+			return nil, err
+		}
+	}
 
 	var g serve.Group
 	g.Add(serve.Announce, "health", p.health.Leave)
@@ -129,13 +148,23 @@ func (p *process) group() (*serve.Group, error) {
 	g.Add(serve.Listen, "admin", func(ctx context.Context) error {
 		s := serve.NewHTTP(p.admin.Handler(), p.log)
 		s.ConnContext = admin.ConnContext
+		if !manage.Address().IsUnix() {
+			p.overTLS(s)
+		}
 		return serve.RunHTTP(ctx, s, manage)
 	})
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
+	if p.hub != nil {
+		g.Add(serve.Listen, "hub", func(ctx context.Context) error { return p.streams.Run(ctx, feed) })
+		g.Add(serve.Work, "replicas", p.hub.Run)
+	}
 	g.Add(serve.Work, "memory", p.memory.Run)
+	if p.link != nil {
+		g.Add(serve.Work, "certificate", p.link.Run)
+	}
 	g.Add(serve.Work, "readiness", p.watchReadiness)
-	g.Add(serve.Work, "store", p.store.watch)
+	g.Add(serve.Work, "store", p.store.Watch)
 	g.Add(serve.Work, "SIGHUP", p.watchHangup)
 	if len(p.config.policies) > 0 {
 		if err := p.watchFiles(&g); err != nil {

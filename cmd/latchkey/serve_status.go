@@ -42,7 +42,7 @@ func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetSt
 	p := s.p
 	missing := p.missing()
 	problems := append(slices.Clone(missing), p.files.problems()...)
-	degraded := p.store.problem()
+	degraded := p.store.Problem()
 	if degraded != nil {
 		what := "the store takes no writes"
 		if errors.Is(degraded, storage.ErrDamaged) {
@@ -66,6 +66,12 @@ func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetSt
 	keys, tenants, principals := v.Counts()
 	status.Keys, status.Tenants, status.Principals = uint64(keys), uint64(tenants), uint64(principals)
 	status.Position = shownPosition(v.Position())
+	if p.hub != nil {
+		replicas := p.hub.Replicas()
+		for i := range replicas {
+			status.Replicas = append(status.Replicas, shownReplica(&replicas[i]))
+		}
+	}
 	return connect.NewResponse(status), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -62,6 +63,29 @@ func statusTable(t *tabwriter.Writer, a *adminv1.GetStatusResponse) {
 	row(t, "keys", fmt.Sprint(a.GetKeys()))
 	row(t, "tenants", fmt.Sprint(a.GetTenants()))
 	row(t, "principals", fmt.Sprint(a.GetPrincipals()))
+	for _, r := range a.GetReplicas() {
+		row(t, "replica "+r.GetName(), replicaLine(r))
+		if r.GetProblem() != "" {
+			row(t, "", r.GetProblem())
+		}
+	}
+}
+
+// replicaLine tells of a replica on one line.
+func replicaLine(r *adminv1.Replica) string {
+	parts := []string{stateOf(r), fmt.Sprintf("revision %d", r.GetPosition().GetRevision())}
+	if age := ageOf(r); age != "" {
+		parts = append(parts, "up to date "+age+" ago")
+	}
+	return strings.Join(append(parts, "lease "+leaseOf(r), "version "+r.GetVersion()), ", ")
+}
+
+// ageOf is how long ago a replica was up to date; empty where that isn't known.
+func ageOf(r *adminv1.Replica) string {
+	if r.GetAge() == nil {
+		return ""
+	}
+	return r.GetAge().AsDuration().Round(100 * time.Millisecond).String()
 }
 
 // problemRows writes what is wrong, each with all its lines.

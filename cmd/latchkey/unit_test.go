@@ -192,6 +192,54 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
+func TestConfigureLinks(t *testing.T) {
+	const tls = "tls: {certificate: tls.crt, key: /k/tls.key, ca: ../ca.crt}\n"
+	for name, test := range map[string]struct {
+		file  string
+		flags *configv1.Serve
+		says  string // empty: good
+		admin string
+		hub   string
+	}{
+		"nothing over TCP":           {"", &configv1.Serve{}, "", "unix:latchkey-data/admin.sock", ""},
+		"a hub on a socket":          {"", &configv1.Serve{HubListen: "unix:hub.sock"}, "", "unix:latchkey-data/admin.sock", "unix:hub.sock"},
+		"both over TCP":              {tls + "admin: h:1\nhub_listen: h:2\noperators: [a.example]\nfollowers: [spiffe://td/*]\n", &configv1.Serve{}, "", "h:1", "h:2"},
+		"flags win":                  {tls + "admin: unix:a\nhub_listen: unix:h\noperators: [a]\nfollowers: [b]\n", &configv1.Serve{Admin: "h:1", HubListen: "h:2"}, "", "h:1", "h:2"},
+		"an admin without tls":       {"operators: [a]\n", &configv1.Serve{Admin: "h:1"}, "--admin: h:1 is reached over TCP, and the configuration file (--config) lacks `tls`", "", ""},
+		"an admin without operators": {tls + "followers: [a]\n", &configv1.Serve{Admin: "h:1"}, "lacks `operators`", "", ""},
+		"a hub without followers":    {tls + "operators: [a]\n", &configv1.Serve{HubListen: "h:1"}, "lacks `followers`", "", ""},
+		"a hub with neither":         {"", &configv1.Serve{HubListen: ":1"}, "lacks `tls`, which says who the process is and whom it believes, and `followers`", "", ""},
+		"half of tls":                {"tls: {certificate: a}\n", &configv1.Serve{}, "tls.key is missing", "", ""},
+		"an empty tls":               {"tls: {}\n", &configv1.Serve{}, "tls is missing or empty", "", ""},
+		"everybody":                  {tls + "followers: [\"*\"]\n", &configv1.Serve{}, "followers[0]", "", ""},
+		"no address":                 {"", &configv1.Serve{HubListen: "x"}, "--hub-listen", "", ""},
+	} {
+		file := filepath.Join(t.TempDir(), "serve.yaml")
+		if err := os.WriteFile(file, []byte("log_level: info\n"+test.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := configure(file, test.flags)
+		if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v, want %q", name, err, test.says)
+		}
+		if err != nil {
+			continue
+		}
+		hub := ""
+		if c.hubListen != (serve.Address{}) {
+			hub = c.hubListen.String()
+		}
+		if c.admin.String() != test.admin || hub != test.hub {
+			t.Errorf("%s: admin %s, hub %s", name, c.admin, hub)
+		}
+		dir := filepath.Dir(file)
+		if (c.tls != nil) != strings.Contains(test.file, "tls:") ||
+			c.tls != nil && (c.tls.GetCertificate() != filepath.Join(dir, "tls.crt") || c.tls.GetKey() != "/k/tls.key" || c.tls.GetCa() != filepath.Join(filepath.Dir(dir), "ca.crt")) {
+			t.Errorf("%s: the files aren't beside the configuration: %v", name, c.tls)
+		}
+	}
+}
+
 func TestNameOfABadFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"name: demo\nhots: []\n":              "demo",
@@ -234,7 +282,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	p.grpc = serve.NewGRPC()
 	t.Cleanup(p.grpc.Stop)
 	p.files = newPolicyFiles(nil, p.admin, db, log)
-	p.store = newStoreHealth(db, func(bool) {}, log)
+	p.store = serve.NewStoreHealth(db, func(bool) {}, log)
 	families, err := p.registry().Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -260,6 +308,27 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	} {
 		if !found[name] {
 			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
+// A lease that is said to end at a second has ended by then.
+func TestEndsAreShownNoEarlier(t *testing.T) {
+	second := time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC)
+	for after, want := range map[time.Duration]string{
+		0: "2030-01-31T12:00:00Z", 1: "2030-01-31T12:00:01Z", 999 * time.Millisecond: "2030-01-31T12:00:01Z", time.Second: "2030-01-31T12:00:01Z",
+	} {
+		var out bytes.Buffer
+		w := tabwriter.NewWriter(&out, 0, 0, 1, ' ', 0)
+		receiptTable(w, &adminv1.Receipt{
+			LeasesEnd: timestamppb.New(second.Add(after)),
+			Missing:   []*adminv1.Replica{{Name: "pod", LeaseEnds: timestamppb.New(second.Add(after))}},
+		})
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(out.String(), want); n != 2 {
+			t.Errorf("%v after the second %d of 2 ends are shown as %s:\n%s", after, n, want, out.String())
 		}
 	}
 }

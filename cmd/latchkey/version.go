@@ -2,36 +2,14 @@ package main
 
 import (
 	"encoding/json"
-	"runtime"
-	"runtime/debug"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/latchkey/latchkey/internal/serve"
 )
 
-// build tells what this binary is made of.
-type build struct {
-	Version string `json:"version"`
-	Commit  string `json:"commit"` // empty where it isn't known
-	Go      string `json:"go"`
-}
-
-func thisBuild() build {
-	b := build{Version: version, Go: runtime.Version()}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return b
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			b.Commit = s.Value
-		}
-	}
-	if b.Version == "unknown" && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		b.Version = info.Main.Version // as `go install` knows it
-	}
-	return b
-}
+func thisBuild() serve.Build { return serve.ThisBuild(version) }
 
 func newVersion() *cobra.Command {
 	cmd := &cobra.Command{Use: "version", Short: "Print the version", Args: exactly()}

@@ -13,7 +13,7 @@ import (
 
 // Envoy is a running Envoy. Its methods are safe for concurrent use.
 type Envoy struct {
-	proc    *process
+	proc    *Process
 	admin   string            // host:port
 	addrs   map[string]string // listener name → host:port
 	log     *accessLog
@@ -80,7 +80,7 @@ func Start(ctx context.Context, cfg Config) (_ *Envoy, err error) {
 		// Access log lines are read while Envoy runs.
 		"--file-flush-interval-msec", "20",
 	)
-	e.proc, err = startProcess(cmd, filepath.Join(e.dir, "envoy.log"), cfg.Log)
+	e.proc, err = StartProcess(cmd, filepath.Join(e.dir, "envoy.log"), cfg.Log)
 	if err != nil {
 		return nil, fmt.Errorf("envoytest: start %s: %w", binary, err)
 	}
@@ -88,7 +88,7 @@ func Start(ctx context.Context, cfg Config) (_ *Envoy, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.StartTimeout)
 	defer cancel()
 	if err := e.awaitReady(ctx, adminFile, cfg.Listeners); err != nil {
-		return nil, e.proc.blame(err)
+		return nil, e.proc.Blame(err)
 	}
 	return e, nil
 }
@@ -152,7 +152,7 @@ func (e *Envoy) AdminAddr() string { return e.admin }
 func (e *Envoy) Dir() string { return e.dir }
 
 // LogTail returns the end of what Envoy printed, for reports of failures.
-func (e *Envoy) LogTail() string { return e.proc.out.String() }
+func (e *Envoy) LogTail() string { return e.proc.LogTail() }
 
 // Done is closed when the process has ended, by Stop or by itself.
 func (e *Envoy) Done() <-chan struct{} { return e.proc.done }
@@ -160,7 +160,7 @@ func (e *Envoy) Done() <-chan struct{} { return e.proc.done }
 // Stop ends the process and waits for it. It is safe to call more than once.
 func (e *Envoy) Stop() {
 	if e.proc != nil {
-		e.proc.end(5 * time.Second)
+		e.proc.End(5 * time.Second)
 	}
 	if e.tempDir {
 		_ = os.RemoveAll(e.dir)

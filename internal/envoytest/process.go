@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// process is a child that is ended by its own handle, and whose last words are kept.
-type process struct {
+// Process is a child that is ended by its own handle, or with this process, and whose last words are kept. Its methods are safe
+// for concurrent use.
+type Process struct {
 	cmd  *exec.Cmd
 	out  *tail
 	done chan struct{} // closed when the child has been waited for
@@ -21,14 +22,14 @@ type process struct {
 	stop sync.Once
 }
 
-// startProcess runs a command whose output goes to file, to log if that is not nil,
-// and into the tail that errors quote.
-func startProcess(cmd *exec.Cmd, file string, log io.Writer) (*process, error) {
+// StartProcess runs a command whose output goes to file, to log if that is not nil,
+// and into the tail that errors quote. The caller ends it.
+func StartProcess(cmd *exec.Cmd, file string, log io.Writer) (*Process, error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, out: &tail{max: 4 << 10}, done: make(chan struct{})}
+	p := &Process{cmd: cmd, out: &tail{max: 4 << 10}, done: make(chan struct{})}
 	sinks := []io.Writer{f, p.out}
 	if log != nil {
 		sinks = append(sinks, log)
@@ -48,8 +49,14 @@ func startProcess(cmd *exec.Cmd, file string, log io.Writer) (*process, error) {
 	return p, nil
 }
 
-// end asks the child to end, and after grace kills it. Safe to call more than once.
-func (p *process) end(grace time.Duration) {
+// Done is closed when the child has ended, by End or by itself.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// LogTail returns the end of what the child printed.
+func (p *Process) LogTail() string { return p.out.String() }
+
+// End asks the child to end, and after grace kills it. Safe to call more than once.
+func (p *Process) End(grace time.Duration) {
 	p.stop.Do(func() {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 		timer := time.NewTimer(grace)
@@ -63,9 +70,9 @@ func (p *process) end(grace time.Duration) {
 	<-p.done
 }
 
-// blame adds what the child said last to an error about it.
-func (p *process) blame(err error) error {
-	if said := p.out.String(); said != "" {
+// Blame adds what the child said last to an error about it.
+func (p *Process) Blame(err error) error {
+	if said := p.LogTail(); said != "" {
 		return fmt.Errorf("%w; it said last:\n%s", err, said)
 	}
 	return err

@@ -2641,7 +2641,9 @@ type GetStatusResponse struct {
 	// When the process started.
 	StartedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	// Whether the store takes no writes now, for which problems tells why. Requests are decided all the same.
-	Degraded      bool `protobuf:"varint,12,opt,name=degraded,proto3" json:"degraded,omitempty"`
+	Degraded bool `protobuf:"varint,12,opt,name=degraded,proto3" json:"degraded,omitempty"`
+	// Replicas that hold a lease or did so within the hour, by name; of a hub.
+	Replicas      []*Replica `protobuf:"bytes,13,rep,name=replicas,proto3" json:"replicas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2760,6 +2762,462 @@ func (x *GetStatusResponse) GetDegraded() bool {
 	return false
 }
 
+func (x *GetStatusResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+// Replica is a store that follows this one.
+type Replica struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Random name, made with its store.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Name for people, such as that of its pod.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Identity of its connection.
+	Identity string `protobuf:"bytes,3,opt,name=identity,proto3" json:"identity,omitempty"`
+	// Version of its program.
+	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	// Position that it has applied and made durable.
+	Position *Position `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
+	// Whether it is connected.
+	Connected bool `protobuf:"varint,6,opt,name=connected,proto3" json:"connected,omitempty"`
+	// Whether it holds a lease: it may answer requests.
+	HoldsLease bool `protobuf:"varint,7,opt,name=holds_lease,json=holdsLease,proto3" json:"holds_lease,omitempty"`
+	// How long it answers without news; absent for without limit.
+	MaxStaleness *durationpb.Duration `protobuf:"bytes,8,opt,name=max_staleness,json=maxStaleness,proto3" json:"max_staleness,omitempty"`
+	// How long ago it asked the newest question whose answer proved it to be up to date; absent for not since this hub's start.
+	Age *durationpb.Duration `protobuf:"bytes,9,opt,name=age,proto3" json:"age,omitempty"`
+	// When its lease ends, if no answer follows; absent for never, and without a lease.
+	LeaseEnds *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=lease_ends,json=leaseEnds,proto3" json:"lease_ends,omitempty"`
+	// When it was last heard of.
+	SeenAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=seen_at,json=seenAt,proto3" json:"seen_at,omitempty"`
+	// Why it doesn't go on; empty while it does.
+	Problem       string `protobuf:"bytes,12,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replica) Reset() {
+	*x = Replica{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replica) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replica) ProtoMessage() {}
+
+func (x *Replica) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replica.ProtoReflect.Descriptor instead.
+func (*Replica) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Replica) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Replica) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Replica) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *Replica) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Replica) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *Replica) GetConnected() bool {
+	if x != nil {
+		return x.Connected
+	}
+	return false
+}
+
+func (x *Replica) GetHoldsLease() bool {
+	if x != nil {
+		return x.HoldsLease
+	}
+	return false
+}
+
+func (x *Replica) GetMaxStaleness() *durationpb.Duration {
+	if x != nil {
+		return x.MaxStaleness
+	}
+	return nil
+}
+
+func (x *Replica) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *Replica) GetLeaseEnds() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LeaseEnds
+	}
+	return nil
+}
+
+func (x *Replica) GetSeenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SeenAt
+	}
+	return nil
+}
+
+func (x *Replica) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+// AwaitReplicasRequest names a write.
+type AwaitReplicasRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Position of the write, as its answer told; absent for the present one. A revision without an epoch is one
+	// of the present epoch. Of a write of a former epoch a replica knows all that was kept once it is in the present
+	// one. One that isn't written is refused. The digest isn't looked at.
+	Position *Position `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	// How long to wait; absent for no time at all.
+	Timeout       *durationpb.Duration `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AwaitReplicasRequest) Reset() {
+	*x = AwaitReplicasRequest{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AwaitReplicasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AwaitReplicasRequest) ProtoMessage() {}
+
+func (x *AwaitReplicasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AwaitReplicasRequest.ProtoReflect.Descriptor instead.
+func (*AwaitReplicasRequest) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *AwaitReplicasRequest) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *AwaitReplicasRequest) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+// AwaitReplicasResponse says who knows a write.
+type AwaitReplicasResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receipt.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AwaitReplicasResponse) Reset() {
+	*x = AwaitReplicasResponse{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AwaitReplicasResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AwaitReplicasResponse) ProtoMessage() {}
+
+func (x *AwaitReplicasResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AwaitReplicasResponse.ProtoReflect.Descriptor instead.
+func (*AwaitReplicasResponse) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *AwaitReplicasResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+// Receipt says who knows a write.
+type Receipt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Position of the write.
+	Position *Position `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	// Number of replicas that hold a lease and have applied the write, durably.
+	Applied uint32 `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
+	// Number of replicas that hold a lease.
+	Replicas uint32 `protobuf:"varint,3,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	// Whether no replica may answer without knowing the write.
+	Complete bool `protobuf:"varint,4,opt,name=complete,proto3" json:"complete,omitempty"`
+	// When the last lease of those that are missing ends: from then on none of them answers without knowing the write. The time of the receipt where none is missing; absent where one has a lease without end.
+	LeasesEnd *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=leases_end,json=leasesEnd,proto3" json:"leases_end,omitempty"`
+	// Replicas that may answer without knowing the write, by when their leases end.
+	Missing []*Replica `protobuf:"bytes,6,rep,name=missing,proto3" json:"missing,omitempty"`
+	// Whether there may be replicas that this hub doesn't know of, because what it had written down of them was damaged.
+	Uncertain     bool `protobuf:"varint,7,opt,name=uncertain,proto3" json:"uncertain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Receipt) Reset() {
+	*x = Receipt{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Receipt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Receipt) ProtoMessage() {}
+
+func (x *Receipt) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
+func (*Receipt) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Receipt) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *Receipt) GetApplied() uint32 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+func (x *Receipt) GetReplicas() uint32 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+func (x *Receipt) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *Receipt) GetLeasesEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LeasesEnd
+	}
+	return nil
+}
+
+func (x *Receipt) GetMissing() []*Replica {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *Receipt) GetUncertain() bool {
+	if x != nil {
+		return x.Uncertain
+	}
+	return false
+}
+
+// ForgetReplicaRequest names a replica.
+type ForgetReplicaRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its random name.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Identity of its connection; may be empty where one identity alone has that id.
+	Identity string `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
+	// Whether it is known to be gone for good: else one whose lease ends by itself is refused.
+	Gone          bool `protobuf:"varint,3,opt,name=gone,proto3" json:"gone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetReplicaRequest) Reset() {
+	*x = ForgetReplicaRequest{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetReplicaRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetReplicaRequest) ProtoMessage() {}
+
+func (x *ForgetReplicaRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetReplicaRequest.ProtoReflect.Descriptor instead.
+func (*ForgetReplicaRequest) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ForgetReplicaRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ForgetReplicaRequest) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *ForgetReplicaRequest) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+// ForgetReplicaResponse says that it was done.
+type ForgetReplicaResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetReplicaResponse) Reset() {
+	*x = ForgetReplicaResponse{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetReplicaResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetReplicaResponse) ProtoMessage() {}
+
+func (x *ForgetReplicaResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetReplicaResponse.ProtoReflect.Descriptor instead.
+func (*ForgetReplicaResponse) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+}
+
 // Listener is an open listener.
 type Listener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2773,7 +3231,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2785,7 +3243,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2798,7 +3256,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Listener) GetName() string {
@@ -2836,7 +3294,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2848,7 +3306,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2861,7 +3319,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ExplainRequest) GetMethod() string {
@@ -2947,7 +3405,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2959,7 +3417,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2972,7 +3430,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ExplainResponse) GetAllowed() bool {
@@ -3102,7 +3560,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3114,7 +3572,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3127,7 +3585,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Step) GetCheck() string {
@@ -3160,7 +3618,7 @@ type CheckStoreRequest struct {
 
 func (x *CheckStoreRequest) Reset() {
 	*x = CheckStoreRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3172,7 +3630,7 @@ func (x *CheckStoreRequest) String() string {
 func (*CheckStoreRequest) ProtoMessage() {}
 
 func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3185,7 +3643,7 @@ func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStoreRequest.ProtoReflect.Descriptor instead.
 func (*CheckStoreRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 // CheckStoreResponse is what the store was found to be.
@@ -3199,7 +3657,7 @@ type CheckStoreResponse struct {
 
 func (x *CheckStoreResponse) Reset() {
 	*x = CheckStoreResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3211,7 +3669,7 @@ func (x *CheckStoreResponse) String() string {
 func (*CheckStoreResponse) ProtoMessage() {}
 
 func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3224,7 +3682,7 @@ func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStoreResponse.ProtoReflect.Descriptor instead.
 func (*CheckStoreResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CheckStoreResponse) GetReport() *StoreReport {
@@ -3269,7 +3727,7 @@ type StoreReport struct {
 
 func (x *StoreReport) Reset() {
 	*x = StoreReport{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3281,7 +3739,7 @@ func (x *StoreReport) String() string {
 func (*StoreReport) ProtoMessage() {}
 
 func (x *StoreReport) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3294,7 +3752,7 @@ func (x *StoreReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreReport.ProtoReflect.Descriptor instead.
 func (*StoreReport) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *StoreReport) GetPath() string {
@@ -3397,7 +3855,7 @@ type BackupStoreRequest struct {
 
 func (x *BackupStoreRequest) Reset() {
 	*x = BackupStoreRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3409,7 +3867,7 @@ func (x *BackupStoreRequest) String() string {
 func (*BackupStoreRequest) ProtoMessage() {}
 
 func (x *BackupStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3422,7 +3880,7 @@ func (x *BackupStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupStoreRequest.ProtoReflect.Descriptor instead.
 func (*BackupStoreRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 // BackupStoreResponse is a part of the copy.
@@ -3441,7 +3899,7 @@ type BackupStoreResponse struct {
 
 func (x *BackupStoreResponse) Reset() {
 	*x = BackupStoreResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3453,7 +3911,7 @@ func (x *BackupStoreResponse) String() string {
 func (*BackupStoreResponse) ProtoMessage() {}
 
 func (x *BackupStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3466,7 +3924,7 @@ func (x *BackupStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupStoreResponse.ProtoReflect.Descriptor instead.
 func (*BackupStoreResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *BackupStoreResponse) GetPart() isBackupStoreResponse_Part {
@@ -3527,7 +3985,7 @@ type BackupEnd struct {
 
 func (x *BackupEnd) Reset() {
 	*x = BackupEnd{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3539,7 +3997,7 @@ func (x *BackupEnd) String() string {
 func (*BackupEnd) ProtoMessage() {}
 
 func (x *BackupEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3552,7 +4010,7 @@ func (x *BackupEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupEnd.ProtoReflect.Descriptor instead.
 func (*BackupEnd) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *BackupEnd) GetBytes() uint64 {
@@ -3602,7 +4060,7 @@ type RestoreReport struct {
 
 func (x *RestoreReport) Reset() {
 	*x = RestoreReport{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3614,7 +4072,7 @@ func (x *RestoreReport) String() string {
 func (*RestoreReport) ProtoMessage() {}
 
 func (x *RestoreReport) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3627,7 +4085,7 @@ func (x *RestoreReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreReport.ProtoReflect.Descriptor instead.
 func (*RestoreReport) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RestoreReport) GetPath() string {
@@ -3701,7 +4159,7 @@ type Withdrawn struct {
 
 func (x *Withdrawn) Reset() {
 	*x = Withdrawn{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3713,7 +4171,7 @@ func (x *Withdrawn) String() string {
 func (*Withdrawn) ProtoMessage() {}
 
 func (x *Withdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3726,7 +4184,7 @@ func (x *Withdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Withdrawn.ProtoReflect.Descriptor instead.
 func (*Withdrawn) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Withdrawn) GetKind() string {
@@ -3942,7 +4400,7 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\tkey_types\x18\x05 \x03(\tR\bkeyTypes\x12\x12\n" +
 	"\x04keys\x18\x06 \x01(\x04R\x04keys\x12\x14\n" +
 	"\x05error\x18\a \x01(\tR\x05error\"\x12\n" +
-	"\x10GetStatusRequest\"\xc3\x03\n" +
+	"\x10GetStatusRequest\"\xfb\x03\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
 	"\x05ready\x18\x02 \x01(\bR\x05ready\x12\x1a\n" +
@@ -3959,7 +4417,43 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"principals\x129\n" +
 	"\n" +
 	"started_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x1a\n" +
-	"\bdegraded\x18\f \x01(\bR\bdegraded\"8\n" +
+	"\bdegraded\x18\f \x01(\bR\bdegraded\x126\n" +
+	"\breplicas\x18\r \x03(\v2\x1a.latchkey.admin.v1.ReplicaR\breplicas\"\xd2\x03\n" +
+	"\aReplica\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
+	"\bidentity\x18\x03 \x01(\tR\bidentity\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\x127\n" +
+	"\bposition\x18\x05 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x12\x1c\n" +
+	"\tconnected\x18\x06 \x01(\bR\tconnected\x12\x1f\n" +
+	"\vholds_lease\x18\a \x01(\bR\n" +
+	"holdsLease\x12>\n" +
+	"\rmax_staleness\x18\b \x01(\v2\x19.google.protobuf.DurationR\fmaxStaleness\x12+\n" +
+	"\x03age\x18\t \x01(\v2\x19.google.protobuf.DurationR\x03age\x129\n" +
+	"\n" +
+	"lease_ends\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tleaseEnds\x123\n" +
+	"\aseen_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x06seenAt\x12\x18\n" +
+	"\aproblem\x18\f \x01(\tR\aproblem\"\x84\x01\n" +
+	"\x14AwaitReplicasRequest\x127\n" +
+	"\bposition\x18\x01 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x123\n" +
+	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"M\n" +
+	"\x15AwaitReplicasResponse\x124\n" +
+	"\areceipt\x18\x01 \x01(\v2\x1a.latchkey.admin.v1.ReceiptR\areceipt\"\xa3\x02\n" +
+	"\aReceipt\x127\n" +
+	"\bposition\x18\x01 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x12\x18\n" +
+	"\aapplied\x18\x02 \x01(\rR\aapplied\x12\x1a\n" +
+	"\breplicas\x18\x03 \x01(\rR\breplicas\x12\x1a\n" +
+	"\bcomplete\x18\x04 \x01(\bR\bcomplete\x129\n" +
+	"\n" +
+	"leases_end\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tleasesEnd\x124\n" +
+	"\amissing\x18\x06 \x03(\v2\x1a.latchkey.admin.v1.ReplicaR\amissing\x12\x1c\n" +
+	"\tuncertain\x18\a \x01(\bR\tuncertain\"V\n" +
+	"\x14ForgetReplicaRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\bidentity\x18\x02 \x01(\tR\bidentity\x12\x12\n" +
+	"\x04gone\x18\x03 \x01(\bR\x04gone\"\x17\n" +
+	"\x15ForgetReplicaResponse\"8\n" +
 	"\bListener\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xb0\x02\n" +
@@ -4063,10 +4557,12 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\rPolicyService\x12\\\n" +
 	"\vApplyPolicy\x12%.latchkey.admin.v1.ApplyPolicyRequest\x1a&.latchkey.admin.v1.ApplyPolicyResponse\x12_\n" +
 	"\fRemovePolicy\x12&.latchkey.admin.v1.RemovePolicyRequest\x1a'.latchkey.admin.v1.RemovePolicyResponse\x12_\n" +
-	"\fListPolicies\x12&.latchkey.admin.v1.ListPoliciesRequest\x1a'.latchkey.admin.v1.ListPoliciesResponse2\xb9\x01\n" +
+	"\fListPolicies\x12&.latchkey.admin.v1.ListPoliciesRequest\x1a'.latchkey.admin.v1.ListPoliciesResponse2\x81\x03\n" +
 	"\rServerService\x12V\n" +
 	"\tGetStatus\x12#.latchkey.admin.v1.GetStatusRequest\x1a$.latchkey.admin.v1.GetStatusResponse\x12P\n" +
-	"\aExplain\x12!.latchkey.admin.v1.ExplainRequest\x1a\".latchkey.admin.v1.ExplainResponse2\xc9\x01\n" +
+	"\aExplain\x12!.latchkey.admin.v1.ExplainRequest\x1a\".latchkey.admin.v1.ExplainResponse\x12b\n" +
+	"\rAwaitReplicas\x12'.latchkey.admin.v1.AwaitReplicasRequest\x1a(.latchkey.admin.v1.AwaitReplicasResponse\x12b\n" +
+	"\rForgetReplica\x12'.latchkey.admin.v1.ForgetReplicaRequest\x1a(.latchkey.admin.v1.ForgetReplicaResponse2\xc9\x01\n" +
 	"\fStoreService\x12Y\n" +
 	"\n" +
 	"CheckStore\x12$.latchkey.admin.v1.CheckStoreRequest\x1a%.latchkey.admin.v1.CheckStoreResponse\x12^\n" +
@@ -4084,7 +4580,7 @@ func file_latchkey_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_latchkey_admin_v1_admin_proto_rawDescData
 }
 
-var file_latchkey_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_latchkey_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_latchkey_admin_v1_admin_proto_goTypes = []any{
 	(*Position)(nil),               // 0: latchkey.admin.v1.Position
 	(*Key)(nil),                    // 1: latchkey.admin.v1.Key
@@ -4124,32 +4620,38 @@ var file_latchkey_admin_v1_admin_proto_goTypes = []any{
 	(*Policy)(nil),                 // 35: latchkey.admin.v1.Policy
 	(*GetStatusRequest)(nil),       // 36: latchkey.admin.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),      // 37: latchkey.admin.v1.GetStatusResponse
-	(*Listener)(nil),               // 38: latchkey.admin.v1.Listener
-	(*ExplainRequest)(nil),         // 39: latchkey.admin.v1.ExplainRequest
-	(*ExplainResponse)(nil),        // 40: latchkey.admin.v1.ExplainResponse
-	(*Step)(nil),                   // 41: latchkey.admin.v1.Step
-	(*CheckStoreRequest)(nil),      // 42: latchkey.admin.v1.CheckStoreRequest
-	(*CheckStoreResponse)(nil),     // 43: latchkey.admin.v1.CheckStoreResponse
-	(*StoreReport)(nil),            // 44: latchkey.admin.v1.StoreReport
-	(*BackupStoreRequest)(nil),     // 45: latchkey.admin.v1.BackupStoreRequest
-	(*BackupStoreResponse)(nil),    // 46: latchkey.admin.v1.BackupStoreResponse
-	(*BackupEnd)(nil),              // 47: latchkey.admin.v1.BackupEnd
-	(*RestoreReport)(nil),          // 48: latchkey.admin.v1.RestoreReport
-	(*Withdrawn)(nil),              // 49: latchkey.admin.v1.Withdrawn
-	nil,                            // 50: latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
-	nil,                            // 51: latchkey.admin.v1.ExplainResponse.IdentityEntry
-	(*timestamppb.Timestamp)(nil),  // 52: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 53: google.protobuf.Duration
-	(*v1.Directory)(nil),           // 54: latchkey.directory.v1.Directory
+	(*Replica)(nil),                // 38: latchkey.admin.v1.Replica
+	(*AwaitReplicasRequest)(nil),   // 39: latchkey.admin.v1.AwaitReplicasRequest
+	(*AwaitReplicasResponse)(nil),  // 40: latchkey.admin.v1.AwaitReplicasResponse
+	(*Receipt)(nil),                // 41: latchkey.admin.v1.Receipt
+	(*ForgetReplicaRequest)(nil),   // 42: latchkey.admin.v1.ForgetReplicaRequest
+	(*ForgetReplicaResponse)(nil),  // 43: latchkey.admin.v1.ForgetReplicaResponse
+	(*Listener)(nil),               // 44: latchkey.admin.v1.Listener
+	(*ExplainRequest)(nil),         // 45: latchkey.admin.v1.ExplainRequest
+	(*ExplainResponse)(nil),        // 46: latchkey.admin.v1.ExplainResponse
+	(*Step)(nil),                   // 47: latchkey.admin.v1.Step
+	(*CheckStoreRequest)(nil),      // 48: latchkey.admin.v1.CheckStoreRequest
+	(*CheckStoreResponse)(nil),     // 49: latchkey.admin.v1.CheckStoreResponse
+	(*StoreReport)(nil),            // 50: latchkey.admin.v1.StoreReport
+	(*BackupStoreRequest)(nil),     // 51: latchkey.admin.v1.BackupStoreRequest
+	(*BackupStoreResponse)(nil),    // 52: latchkey.admin.v1.BackupStoreResponse
+	(*BackupEnd)(nil),              // 53: latchkey.admin.v1.BackupEnd
+	(*RestoreReport)(nil),          // 54: latchkey.admin.v1.RestoreReport
+	(*Withdrawn)(nil),              // 55: latchkey.admin.v1.Withdrawn
+	nil,                            // 56: latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
+	nil,                            // 57: latchkey.admin.v1.ExplainResponse.IdentityEntry
+	(*timestamppb.Timestamp)(nil),  // 58: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 59: google.protobuf.Duration
+	(*v1.Directory)(nil),           // 60: latchkey.directory.v1.Directory
 }
 var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
-	52, // 0: latchkey.admin.v1.Key.created_at:type_name -> google.protobuf.Timestamp
-	52, // 1: latchkey.admin.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
-	52, // 2: latchkey.admin.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
+	58, // 0: latchkey.admin.v1.Key.created_at:type_name -> google.protobuf.Timestamp
+	58, // 1: latchkey.admin.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
+	58, // 2: latchkey.admin.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: latchkey.admin.v1.Key.retiring:type_name -> latchkey.admin.v1.RetiringSecret
-	52, // 4: latchkey.admin.v1.RetiringSecret.until:type_name -> google.protobuf.Timestamp
-	52, // 5: latchkey.admin.v1.KeyFields.expires_at:type_name -> google.protobuf.Timestamp
-	53, // 6: latchkey.admin.v1.KeyFields.expires_in:type_name -> google.protobuf.Duration
+	58, // 4: latchkey.admin.v1.RetiringSecret.until:type_name -> google.protobuf.Timestamp
+	58, // 5: latchkey.admin.v1.KeyFields.expires_at:type_name -> google.protobuf.Timestamp
+	59, // 6: latchkey.admin.v1.KeyFields.expires_in:type_name -> google.protobuf.Duration
 	3,  // 7: latchkey.admin.v1.CreateKeyRequest.key:type_name -> latchkey.admin.v1.KeyFields
 	1,  // 8: latchkey.admin.v1.CreateKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,  // 9: latchkey.admin.v1.CreateKeyResponse.position:type_name -> latchkey.admin.v1.Position
@@ -4160,12 +4662,12 @@ var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
 	0,  // 14: latchkey.admin.v1.ImportKeysResponse.position:type_name -> latchkey.admin.v1.Position
 	1,  // 15: latchkey.admin.v1.ListKeysResponse.keys:type_name -> latchkey.admin.v1.Key
 	1,  // 16: latchkey.admin.v1.GetKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	52, // 17: latchkey.admin.v1.UpdateKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
-	53, // 18: latchkey.admin.v1.UpdateKeyRequest.expires_in:type_name -> google.protobuf.Duration
+	58, // 17: latchkey.admin.v1.UpdateKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	59, // 18: latchkey.admin.v1.UpdateKeyRequest.expires_in:type_name -> google.protobuf.Duration
 	15, // 19: latchkey.admin.v1.UpdateKeyRequest.scopes:type_name -> latchkey.admin.v1.ScopeList
 	1,  // 20: latchkey.admin.v1.UpdateKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,  // 21: latchkey.admin.v1.UpdateKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	53, // 22: latchkey.admin.v1.RotateKeyRequest.grace:type_name -> google.protobuf.Duration
+	59, // 22: latchkey.admin.v1.RotateKeyRequest.grace:type_name -> google.protobuf.Duration
 	1,  // 23: latchkey.admin.v1.RotateKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,  // 24: latchkey.admin.v1.RotateKeyResponse.position:type_name -> latchkey.admin.v1.Position
 	1,  // 25: latchkey.admin.v1.RevokeKeyResponse.key:type_name -> latchkey.admin.v1.Key
@@ -4174,70 +4676,86 @@ var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
 	0,  // 28: latchkey.admin.v1.DisableKeyResponse.position:type_name -> latchkey.admin.v1.Position
 	1,  // 29: latchkey.admin.v1.EnableKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,  // 30: latchkey.admin.v1.EnableKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	54, // 31: latchkey.admin.v1.ApplyDirectoryRequest.directory:type_name -> latchkey.directory.v1.Directory
+	60, // 31: latchkey.admin.v1.ApplyDirectoryRequest.directory:type_name -> latchkey.directory.v1.Directory
 	0,  // 32: latchkey.admin.v1.ApplyDirectoryResponse.position:type_name -> latchkey.admin.v1.Position
-	54, // 33: latchkey.admin.v1.GetDirectoryResponse.directory:type_name -> latchkey.directory.v1.Directory
+	60, // 33: latchkey.admin.v1.GetDirectoryResponse.directory:type_name -> latchkey.directory.v1.Directory
 	35, // 34: latchkey.admin.v1.ApplyPolicyResponse.policy:type_name -> latchkey.admin.v1.Policy
 	0,  // 35: latchkey.admin.v1.ApplyPolicyResponse.position:type_name -> latchkey.admin.v1.Position
 	0,  // 36: latchkey.admin.v1.RemovePolicyResponse.position:type_name -> latchkey.admin.v1.Position
 	35, // 37: latchkey.admin.v1.ListPoliciesResponse.policies:type_name -> latchkey.admin.v1.Policy
 	0,  // 38: latchkey.admin.v1.GetStatusResponse.position:type_name -> latchkey.admin.v1.Position
-	38, // 39: latchkey.admin.v1.GetStatusResponse.listeners:type_name -> latchkey.admin.v1.Listener
+	44, // 39: latchkey.admin.v1.GetStatusResponse.listeners:type_name -> latchkey.admin.v1.Listener
 	35, // 40: latchkey.admin.v1.GetStatusResponse.policies:type_name -> latchkey.admin.v1.Policy
-	52, // 41: latchkey.admin.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	50, // 42: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
-	41, // 43: latchkey.admin.v1.ExplainResponse.steps:type_name -> latchkey.admin.v1.Step
-	51, // 44: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
-	0,  // 45: latchkey.admin.v1.ExplainResponse.position:type_name -> latchkey.admin.v1.Position
-	44, // 46: latchkey.admin.v1.CheckStoreResponse.report:type_name -> latchkey.admin.v1.StoreReport
-	0,  // 47: latchkey.admin.v1.StoreReport.position:type_name -> latchkey.admin.v1.Position
-	47, // 48: latchkey.admin.v1.BackupStoreResponse.end:type_name -> latchkey.admin.v1.BackupEnd
-	0,  // 49: latchkey.admin.v1.BackupEnd.position:type_name -> latchkey.admin.v1.Position
-	0,  // 50: latchkey.admin.v1.RestoreReport.backup:type_name -> latchkey.admin.v1.Position
-	0,  // 51: latchkey.admin.v1.RestoreReport.known:type_name -> latchkey.admin.v1.Position
-	0,  // 52: latchkey.admin.v1.RestoreReport.position:type_name -> latchkey.admin.v1.Position
-	49, // 53: latchkey.admin.v1.RestoreReport.withdrawn:type_name -> latchkey.admin.v1.Withdrawn
-	4,  // 54: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
-	7,  // 55: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
-	10, // 56: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
-	12, // 57: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
-	14, // 58: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
-	17, // 59: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
-	19, // 60: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
-	21, // 61: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
-	23, // 62: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
-	25, // 63: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
-	27, // 64: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
-	29, // 65: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
-	31, // 66: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
-	33, // 67: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
-	36, // 68: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
-	39, // 69: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
-	42, // 70: latchkey.admin.v1.StoreService.CheckStore:input_type -> latchkey.admin.v1.CheckStoreRequest
-	45, // 71: latchkey.admin.v1.StoreService.BackupStore:input_type -> latchkey.admin.v1.BackupStoreRequest
-	5,  // 72: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
-	8,  // 73: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
-	11, // 74: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
-	13, // 75: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
-	16, // 76: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
-	18, // 77: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
-	20, // 78: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
-	22, // 79: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
-	24, // 80: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
-	26, // 81: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
-	28, // 82: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
-	30, // 83: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
-	32, // 84: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
-	34, // 85: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
-	37, // 86: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
-	40, // 87: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
-	43, // 88: latchkey.admin.v1.StoreService.CheckStore:output_type -> latchkey.admin.v1.CheckStoreResponse
-	46, // 89: latchkey.admin.v1.StoreService.BackupStore:output_type -> latchkey.admin.v1.BackupStoreResponse
-	72, // [72:90] is the sub-list for method output_type
-	54, // [54:72] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	58, // 41: latchkey.admin.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	38, // 42: latchkey.admin.v1.GetStatusResponse.replicas:type_name -> latchkey.admin.v1.Replica
+	0,  // 43: latchkey.admin.v1.Replica.position:type_name -> latchkey.admin.v1.Position
+	59, // 44: latchkey.admin.v1.Replica.max_staleness:type_name -> google.protobuf.Duration
+	59, // 45: latchkey.admin.v1.Replica.age:type_name -> google.protobuf.Duration
+	58, // 46: latchkey.admin.v1.Replica.lease_ends:type_name -> google.protobuf.Timestamp
+	58, // 47: latchkey.admin.v1.Replica.seen_at:type_name -> google.protobuf.Timestamp
+	0,  // 48: latchkey.admin.v1.AwaitReplicasRequest.position:type_name -> latchkey.admin.v1.Position
+	59, // 49: latchkey.admin.v1.AwaitReplicasRequest.timeout:type_name -> google.protobuf.Duration
+	41, // 50: latchkey.admin.v1.AwaitReplicasResponse.receipt:type_name -> latchkey.admin.v1.Receipt
+	0,  // 51: latchkey.admin.v1.Receipt.position:type_name -> latchkey.admin.v1.Position
+	58, // 52: latchkey.admin.v1.Receipt.leases_end:type_name -> google.protobuf.Timestamp
+	38, // 53: latchkey.admin.v1.Receipt.missing:type_name -> latchkey.admin.v1.Replica
+	56, // 54: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
+	47, // 55: latchkey.admin.v1.ExplainResponse.steps:type_name -> latchkey.admin.v1.Step
+	57, // 56: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
+	0,  // 57: latchkey.admin.v1.ExplainResponse.position:type_name -> latchkey.admin.v1.Position
+	50, // 58: latchkey.admin.v1.CheckStoreResponse.report:type_name -> latchkey.admin.v1.StoreReport
+	0,  // 59: latchkey.admin.v1.StoreReport.position:type_name -> latchkey.admin.v1.Position
+	53, // 60: latchkey.admin.v1.BackupStoreResponse.end:type_name -> latchkey.admin.v1.BackupEnd
+	0,  // 61: latchkey.admin.v1.BackupEnd.position:type_name -> latchkey.admin.v1.Position
+	0,  // 62: latchkey.admin.v1.RestoreReport.backup:type_name -> latchkey.admin.v1.Position
+	0,  // 63: latchkey.admin.v1.RestoreReport.known:type_name -> latchkey.admin.v1.Position
+	0,  // 64: latchkey.admin.v1.RestoreReport.position:type_name -> latchkey.admin.v1.Position
+	55, // 65: latchkey.admin.v1.RestoreReport.withdrawn:type_name -> latchkey.admin.v1.Withdrawn
+	4,  // 66: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
+	7,  // 67: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
+	10, // 68: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
+	12, // 69: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
+	14, // 70: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
+	17, // 71: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
+	19, // 72: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
+	21, // 73: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
+	23, // 74: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
+	25, // 75: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
+	27, // 76: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
+	29, // 77: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
+	31, // 78: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
+	33, // 79: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
+	36, // 80: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
+	45, // 81: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
+	39, // 82: latchkey.admin.v1.ServerService.AwaitReplicas:input_type -> latchkey.admin.v1.AwaitReplicasRequest
+	42, // 83: latchkey.admin.v1.ServerService.ForgetReplica:input_type -> latchkey.admin.v1.ForgetReplicaRequest
+	48, // 84: latchkey.admin.v1.StoreService.CheckStore:input_type -> latchkey.admin.v1.CheckStoreRequest
+	51, // 85: latchkey.admin.v1.StoreService.BackupStore:input_type -> latchkey.admin.v1.BackupStoreRequest
+	5,  // 86: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
+	8,  // 87: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
+	11, // 88: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
+	13, // 89: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
+	16, // 90: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
+	18, // 91: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
+	20, // 92: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
+	22, // 93: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
+	24, // 94: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
+	26, // 95: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
+	28, // 96: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
+	30, // 97: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
+	32, // 98: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
+	34, // 99: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
+	37, // 100: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
+	46, // 101: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
+	40, // 102: latchkey.admin.v1.ServerService.AwaitReplicas:output_type -> latchkey.admin.v1.AwaitReplicasResponse
+	43, // 103: latchkey.admin.v1.ServerService.ForgetReplica:output_type -> latchkey.admin.v1.ForgetReplicaResponse
+	49, // 104: latchkey.admin.v1.StoreService.CheckStore:output_type -> latchkey.admin.v1.CheckStoreResponse
+	52, // 105: latchkey.admin.v1.StoreService.BackupStore:output_type -> latchkey.admin.v1.BackupStoreResponse
+	86, // [86:106] is the sub-list for method output_type
+	66, // [66:86] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_latchkey_admin_v1_admin_proto_init() }
@@ -4246,18 +4764,18 @@ func file_latchkey_admin_v1_admin_proto_init() {
 		return
 	}
 	file_latchkey_admin_v1_admin_proto_msgTypes[14].OneofWrappers = []any{}
-	file_latchkey_admin_v1_admin_proto_msgTypes[46].OneofWrappers = []any{
+	file_latchkey_admin_v1_admin_proto_msgTypes[52].OneofWrappers = []any{
 		(*BackupStoreResponse_Chunk)(nil),
 		(*BackupStoreResponse_End)(nil),
 	}
-	file_latchkey_admin_v1_admin_proto_msgTypes[48].OneofWrappers = []any{}
+	file_latchkey_admin_v1_admin_proto_msgTypes[54].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_latchkey_admin_v1_admin_proto_rawDesc), len(file_latchkey_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   52,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

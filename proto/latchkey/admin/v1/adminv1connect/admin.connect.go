@@ -84,6 +84,12 @@ const (
 	ServerServiceGetStatusProcedure = "/latchkey.admin.v1.ServerService/GetStatus"
 	// ServerServiceExplainProcedure is the fully-qualified name of the ServerService's Explain RPC.
 	ServerServiceExplainProcedure = "/latchkey.admin.v1.ServerService/Explain"
+	// ServerServiceAwaitReplicasProcedure is the fully-qualified name of the ServerService's
+	// AwaitReplicas RPC.
+	ServerServiceAwaitReplicasProcedure = "/latchkey.admin.v1.ServerService/AwaitReplicas"
+	// ServerServiceForgetReplicaProcedure is the fully-qualified name of the ServerService's
+	// ForgetReplica RPC.
+	ServerServiceForgetReplicaProcedure = "/latchkey.admin.v1.ServerService/ForgetReplica"
 	// StoreServiceCheckStoreProcedure is the fully-qualified name of the StoreService's CheckStore RPC.
 	StoreServiceCheckStoreProcedure = "/latchkey.admin.v1.StoreService/CheckStore"
 	// StoreServiceBackupStoreProcedure is the fully-qualified name of the StoreService's BackupStore
@@ -621,6 +627,10 @@ type ServerServiceClient interface {
 	GetStatus(context.Context, *connect.Request[v1.GetStatusRequest]) (*connect.Response[v1.GetStatusResponse], error)
 	// Explain decides a request as Check would, and says how.
 	Explain(context.Context, *connect.Request[v1.ExplainRequest]) (*connect.Response[v1.ExplainResponse], error)
+	// AwaitReplicas waits until no replica may answer without knowing a write, and says which do.
+	AwaitReplicas(context.Context, *connect.Request[v1.AwaitReplicasRequest]) (*connect.Response[v1.AwaitReplicasResponse], error)
+	// ForgetReplica takes a replica that is gone for good, and isn't connected, out of the count.
+	ForgetReplica(context.Context, *connect.Request[v1.ForgetReplicaRequest]) (*connect.Response[v1.ForgetReplicaResponse], error)
 }
 
 // NewServerServiceClient constructs a client for the latchkey.admin.v1.ServerService service. By
@@ -646,13 +656,27 @@ func NewServerServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(serverServiceMethods.ByName("Explain")),
 			connect.WithClientOptions(opts...),
 		),
+		awaitReplicas: connect.NewClient[v1.AwaitReplicasRequest, v1.AwaitReplicasResponse](
+			httpClient,
+			baseURL+ServerServiceAwaitReplicasProcedure,
+			connect.WithSchema(serverServiceMethods.ByName("AwaitReplicas")),
+			connect.WithClientOptions(opts...),
+		),
+		forgetReplica: connect.NewClient[v1.ForgetReplicaRequest, v1.ForgetReplicaResponse](
+			httpClient,
+			baseURL+ServerServiceForgetReplicaProcedure,
+			connect.WithSchema(serverServiceMethods.ByName("ForgetReplica")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // serverServiceClient implements ServerServiceClient.
 type serverServiceClient struct {
-	getStatus *connect.Client[v1.GetStatusRequest, v1.GetStatusResponse]
-	explain   *connect.Client[v1.ExplainRequest, v1.ExplainResponse]
+	getStatus     *connect.Client[v1.GetStatusRequest, v1.GetStatusResponse]
+	explain       *connect.Client[v1.ExplainRequest, v1.ExplainResponse]
+	awaitReplicas *connect.Client[v1.AwaitReplicasRequest, v1.AwaitReplicasResponse]
+	forgetReplica *connect.Client[v1.ForgetReplicaRequest, v1.ForgetReplicaResponse]
 }
 
 // GetStatus calls latchkey.admin.v1.ServerService.GetStatus.
@@ -665,12 +689,26 @@ func (c *serverServiceClient) Explain(ctx context.Context, req *connect.Request[
 	return c.explain.CallUnary(ctx, req)
 }
 
+// AwaitReplicas calls latchkey.admin.v1.ServerService.AwaitReplicas.
+func (c *serverServiceClient) AwaitReplicas(ctx context.Context, req *connect.Request[v1.AwaitReplicasRequest]) (*connect.Response[v1.AwaitReplicasResponse], error) {
+	return c.awaitReplicas.CallUnary(ctx, req)
+}
+
+// ForgetReplica calls latchkey.admin.v1.ServerService.ForgetReplica.
+func (c *serverServiceClient) ForgetReplica(ctx context.Context, req *connect.Request[v1.ForgetReplicaRequest]) (*connect.Response[v1.ForgetReplicaResponse], error) {
+	return c.forgetReplica.CallUnary(ctx, req)
+}
+
 // ServerServiceHandler is an implementation of the latchkey.admin.v1.ServerService service.
 type ServerServiceHandler interface {
 	// GetStatus says what the process is, has and listens on.
 	GetStatus(context.Context, *connect.Request[v1.GetStatusRequest]) (*connect.Response[v1.GetStatusResponse], error)
 	// Explain decides a request as Check would, and says how.
 	Explain(context.Context, *connect.Request[v1.ExplainRequest]) (*connect.Response[v1.ExplainResponse], error)
+	// AwaitReplicas waits until no replica may answer without knowing a write, and says which do.
+	AwaitReplicas(context.Context, *connect.Request[v1.AwaitReplicasRequest]) (*connect.Response[v1.AwaitReplicasResponse], error)
+	// ForgetReplica takes a replica that is gone for good, and isn't connected, out of the count.
+	ForgetReplica(context.Context, *connect.Request[v1.ForgetReplicaRequest]) (*connect.Response[v1.ForgetReplicaResponse], error)
 }
 
 // NewServerServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -692,12 +730,28 @@ func NewServerServiceHandler(svc ServerServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(serverServiceMethods.ByName("Explain")),
 		connect.WithHandlerOptions(opts...),
 	)
+	serverServiceAwaitReplicasHandler := connect.NewUnaryHandler(
+		ServerServiceAwaitReplicasProcedure,
+		svc.AwaitReplicas,
+		connect.WithSchema(serverServiceMethods.ByName("AwaitReplicas")),
+		connect.WithHandlerOptions(opts...),
+	)
+	serverServiceForgetReplicaHandler := connect.NewUnaryHandler(
+		ServerServiceForgetReplicaProcedure,
+		svc.ForgetReplica,
+		connect.WithSchema(serverServiceMethods.ByName("ForgetReplica")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/latchkey.admin.v1.ServerService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ServerServiceGetStatusProcedure:
 			serverServiceGetStatusHandler.ServeHTTP(w, r)
 		case ServerServiceExplainProcedure:
 			serverServiceExplainHandler.ServeHTTP(w, r)
+		case ServerServiceAwaitReplicasProcedure:
+			serverServiceAwaitReplicasHandler.ServeHTTP(w, r)
+		case ServerServiceForgetReplicaProcedure:
+			serverServiceForgetReplicaHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -713,6 +767,14 @@ func (UnimplementedServerServiceHandler) GetStatus(context.Context, *connect.Req
 
 func (UnimplementedServerServiceHandler) Explain(context.Context, *connect.Request[v1.ExplainRequest]) (*connect.Response[v1.ExplainResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.ServerService.Explain is not implemented"))
+}
+
+func (UnimplementedServerServiceHandler) AwaitReplicas(context.Context, *connect.Request[v1.AwaitReplicasRequest]) (*connect.Response[v1.AwaitReplicasResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.ServerService.AwaitReplicas is not implemented"))
+}
+
+func (UnimplementedServerServiceHandler) ForgetReplica(context.Context, *connect.Request[v1.ForgetReplicaRequest]) (*connect.Response[v1.ForgetReplicaResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.ServerService.ForgetReplica is not implemented"))
 }
 
 // StoreServiceClient is a client for the latchkey.admin.v1.StoreService service.

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/latchkey/latchkey/internal/strictyaml"
+	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
+)
+
+// defaultWait is how long a command waits for replicas that is told to wait and not how long.
+const defaultWait = "5s"
+
+// waiting is the flag --wait of commands that take something away from keys.
+type waiting struct {
+	text string
+	time time.Duration
+}
+
+func addWait(cmd *cobra.Command) *waiting {
+	w := &waiting{}
+	cmd.Flags().StringVar(&w.text, "wait", "", "wait until every replica has applied it, for so long at most (5s where nothing is said: --wait, or --wait=1m), and print the receipt")
+	cmd.Flags().Lookup("wait").NoOptDefVal = defaultWait
+	arguments := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		// A flag that may stand alone doesn't take the next word.
+		if cmd.Flags().Changed("wait") {
+			for _, arg := range args {
+				if _, err := strictyaml.ParseDuration(arg); err == nil {
+					return usagef("the time to wait is an argument of its own here: write --wait=%s", arg)
+				}
+			}
+		}
+		return arguments(cmd, args)
+	}
+	return w
+}
+
+// check reads the flag.
+func (w *waiting) check(dryRun bool) (err error) {
+	switch {
+	case w.text == "":
+		return nil
+	case dryRun:
+		return usagef("--wait and --dry-run exclude each other: there is nothing to wait for")
+	}
+	if w.time, err = strictyaml.ParseDuration(w.text); err != nil {
+		return usagef("the value of --wait is wrong: %w", err)
+	}
+	if w.time > longestWait {
+		return usagef("the value of --wait is wrong: it is at most %d hours", int(longestWait.Hours()))
+	}
+	return nil
+}
+
+func (w *waiting) on() bool { return w.text != "" }
+
+// receipt waits for the replicas to know a write.
+func (c *client) receipt(ctx context.Context, w *waiting, at *adminv1.Position) (*adminv1.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.time+callTime)
+	defer cancel()
+	a, err := c.server.AwaitReplicas(ctx, connect.NewRequest(&adminv1.AwaitReplicasRequest{Position: at, Timeout: durationpb.New(w.time)}))
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return a.Msg.GetReceipt(), nil
+}
+
+// receiptOf waits for the replicas to know what the command has done, and says so on stderr where some don't.
+func (c *client) receiptOf(cmd *cobra.Command, w *waiting, at *adminv1.Position) (*adminv1.Receipt, error) {
+	r, err := c.receipt(cmd.Context(), w, at)
+	if err != nil {
+		return nil, fmt.Errorf("it is done, and who knows it can't be told: %w", err)
+	}
+	if !r.GetComplete() {
+		p := r.GetPosition()
+		note(cmd, "It is done, and not every replica knows it yet: wait on with `latchkey replicas await --epoch %d --revision %d`.", p.GetEpoch(), p.GetRevision())
+	}
+	return r, nil
+}
+
+// printKeyReceipt writes a key, and who knows what became of it: one object for programs.
+func (c *client) printKeyReceipt(cmd *cobra.Command, k *adminv1.Key, r *adminv1.Receipt) error {
+	if !c.json() {
+		if err := c.printKey(cmd, k); err != nil {
+			return err
+		}
+		return printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) { receiptTable(t, r) })
+	}
+	one, err := messageJSON(k)
+	if err != nil {
+		return err
+	}
+	return c.printWithReceipt(cmd, one, r)
+}
+
+// printKeysReceipt writes keys, and who knows what became of them.
+func (c *client) printKeysReceipt(cmd *cobra.Command, keys []*adminv1.Key, r *adminv1.Receipt) error {
+	if !c.json() {
+		if err := c.printKeys(cmd, keys); err != nil {
+			return err
+		}
+		return printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) { receiptTable(t, r) })
+	}
+	list, err := listJSON(keys)
+	if err != nil {
+		return err
+	}
+	object, err := json.Marshal(map[string]json.RawMessage{"keys": list})
+	if err != nil {
+		return err
+	}
+	return c.printWithReceipt(cmd, object, r)
+}
+
+// printKeyAnd writes a key after a write at a position, and, where that was asked for, who knows it.
+func (c *client) printKeyAnd(cmd *cobra.Command, w *waiting, k *adminv1.Key, at *adminv1.Position) error {
+	if !w.on() {
+		return c.printKey(cmd, k)
+	}
+	r, err := c.receiptOf(cmd, w, at)
+	if err != nil {
+		return errors.Join(c.printKey(cmd, k), err)
+	}
+	return c.printKeyReceipt(cmd, k, r)
+}
+
+// printWithReceipt writes the members of an object and those of a receipt as one.
+func (c *client) printWithReceipt(cmd *cobra.Command, object json.RawMessage, r *adminv1.Receipt) error {
+	receipt, err := messageJSON(r)
+	if err != nil {
+		return err
+	}
+	members := map[string]json.RawMessage{"leases_end": json.RawMessage("null")} // without end
+	for _, part := range []json.RawMessage{receipt, object} {
+		if err := json.Unmarshal(part, &members); err != nil {
+			return err
+		}
+	}
+	whole, err := json.Marshal(members)
+	if err != nil {
+		return err
+	}
+	return printJSON(cmd.OutOrStdout(), whole)
+}
+
+// receiptTable tells who knows a write.
+func receiptTable(t *tabwriter.Writer, r *adminv1.Receipt) {
+	row(t, "applied", fmt.Sprintf("by %d of %d replicas that hold a lease", r.GetApplied(), r.GetReplicas()))
+	for _, m := range r.GetMissing() {
+		row(t, "missing", m.GetName()+" "+m.GetId()+": "+missingUntil(m))
+	}
+	switch {
+	case r.GetComplete():
+	case r.GetLeasesEnd() == nil:
+		row(t, "known to all", "not before the replicas without end of their lease are back, or are forgotten (latchkey replicas forget)")
+	default:
+		row(t, "known to all", ending(r.GetLeasesEnd())+" at the latest: the leases of the missing end")
+	}
+	if r.GetUncertain() {
+		row(t, "uncertain", "the hub's roster of replicas was damaged: one that wasn't connected since isn't counted")
+	}
+}
+
+func missingUntil(m *adminv1.Replica) string {
+	where := "connected"
+	if !m.GetConnected() {
+		where = "away"
+	}
+	if m.GetLeaseEnds() == nil {
+		return where + ", its lease has no end"
+	}
+	return where + ", its lease ends " + ending(m.GetLeaseEnds())
+}
