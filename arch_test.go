@@ -2,6 +2,7 @@
 package latchkey_test
 
 import (
+	"os/exec"
 	"path"
 	"slices"
 	"strings"
@@ -31,19 +32,30 @@ var mayImport = []importRule{
 	{"storage/watermark", []string{"proto/..."}, "remembers what the store tells it, and is told by nobody else"},
 	{"storage/storagetest", []string{"storage", "key", "directory", "proto/..."}, "a real store for other packages' tests"},
 
+	{"key/mint", []string{"key"}, "makes tokens, apart from those who only check them"},
+	{"replica", []string{"storage", "proto/..."}, "moves a store from hub to replicas, whatever it says"},
+
 	{"policyfile", []string{"policy", "key", "directory", "internal/strictyaml", "proto/..."}, "the form that people write; only tools and hubs link it"},
 	{"authz", []string{"key", "directory", "policy", "internal/alias", "proto/..."}, "meets storage only through its own small interface, so a decision needs no disk"},
-	{"admin", []string{"key", "directory", "policy", "policyfile", "storage", "proto/..."}, "decides apart from the store; of storage it knows what a change and a view are, and asks for the rest by its own interface"},
+	{"admin", []string{"key", "key/mint", "directory", "policy", "policyfile", "storage", "internal/link", "proto/..."}, "decides apart from the store; of storage it knows what a change and a view are, and asks for the rest by its own interface"},
+
+	{"internal/link", []string{"internal/serve", "proto/latchkey/config/v1"}, "who is at the other end, whatever is asked over the link; every binary has it"},
+	{"internal/link/linktest", []string{"proto/latchkey/config/v1"}, "certificates for other packages' tests"},
+	{"admin/ledgertest", []string{"admin", "storage", "key", "directory"}, "what every ledger owes to admin, as a test"},
 
 	{"internal/oracle", nil, "an opinion of its own about the four systems; with code of ours in it, it would share our mistakes"},
 	{"internal/...", []string{"internal/...", "proto/..."}, "serves the packages above and must not know them"},
 
 	{"examples", nil, "files, and a name for each"},
 
+	{"cmd/latchkey-sidecar", []string{"authz", "policy", "replica", "storage", "internal/link", "internal/serve", "internal/strictyaml", "proto/latchkey/config/v1"}, "checks and follows, and can do no more"},
 	{"cmd/...", []string{"..."}, "mains put the parts together"},
 	{"e2e/...", []string{"..."}, "stories through real binaries"},
 	{"bench/load", nil, "sends bytes and times answers, whoever is asked"},
+	{"bench/proc", nil, "starts, ends and measures processes, whatever they are"},
+	{"bench/stock", []string{"key", "directory", "storage"}, "the store that is measured with"},
 	{"bench", []string{"..."}, "a main that runs the others and the product"},
+	{"bench/fleet", []string{"bench/load", "bench/proc", "bench/stock", "examples", "internal/envoytest", "internal/link/linktest", "proto/..."}, "a main that runs hubs and sidecars, and plays the other replicas by the protocol alone"},
 }
 
 // onlyIn says who alone may import a package, ours or not, outside tests.
@@ -58,14 +70,16 @@ var onlyIn = []struct {
 	{"github.com/google/cel-go/...", []string{"policyfile"}, "moved to cel.dev/cel-go"},
 	{"go.yaml.in/...", []string{"internal/strictyaml", "policyfile"}, "every YAML file is read strictly, by one reader"},
 	{"gopkg.in/yaml.v3", nil, "moved to go.yaml.in/yaml/v3"},
-	{"google.golang.org/grpc/status", []string{"authz", "admin", "internal/serve", "internal/envoytest"}, "errors are values until they leave the process"},
-	{"google.golang.org/grpc/codes", []string{"authz", "admin", "internal/serve", "internal/envoytest"}, "errors are values until they leave the process"},
+	{"google.golang.org/grpc/status", []string{"authz", "admin", "replica", "internal/serve", "internal/envoytest", "proto/..."}, "errors are values until they leave the process"},
+	{"google.golang.org/grpc/codes", []string{"authz", "admin", "replica", "internal/serve", "internal/envoytest", "proto/..."}, "errors are values until they leave the process"},
 	{"connectrpc.com/...", []string{"admin", "cmd/latchkey", "proto/..."}, "the admin API is the only thing that speaks Connect"},
 	{"github.com/spf13/...", []string{"cmd/..."}, "flags belong to mains"},
+	{"github.com/spiffe/...", []string{"internal/link"}, "one package says who a certificate is of"},
 	{"net/http/pprof", []string{"cmd/...", "internal/serve"}, "registers itself on the default mux, which nothing here serves"},
 	{"unsafe", []string{"internal/alias", "internal/faults", "proto/..."}, "memory safety; text that isn't copied, the kernel's own structures, and what is generated"},
-	{"testing", []string{"internal/envoytest", "storage/storagetest"}, "test helpers live apart from what ships"},
-	{module + "/admin", []string{"cmd/latchkey"}, "managing keys is reachable from one main alone"},
+	{"testing", []string{"internal/envoytest", "storage/storagetest", "internal/link/linktest", "admin/ledgertest"}, "test helpers live apart from what ships"},
+	{module + "/admin", []string{"cmd/latchkey", "admin/ledgertest"}, "managing keys is reachable from one main alone"},
+	{module + "/key/mint", []string{"admin", "cmd/latchkey"}, "who can't make tokens can't be made to"},
 }
 
 // never says what a package may not import at all, its tests aside.
@@ -118,6 +132,26 @@ func TestImportsOfOnePlace(t *testing.T) {
 					t.Errorf("%s imports %s: %s may not (%s)", file, imported, pkg.name, rule.reason)
 				}
 			}
+		}
+	}
+}
+
+// What the pod's binary links, by way of whatever else: nothing that manages keys, makes tokens or runs rules.
+func TestTheSidecarLinksNoManagement(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./cmd/latchkey-sidecar").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := strings.Fields(string(out))
+	if len(linked) < 100 {
+		t.Fatalf("it links %d packages, which can't be all", len(linked))
+	}
+	for _, pkg := range linked {
+		if matchesAny([]string{
+			module + "/admin/...", module + "/policyfile/...", module + "/key/mint/...", module + "/proto/latchkey/admin/...",
+			"cel.dev/...", "github.com/google/cel-go/...", "connectrpc.com/...", "go.etcd.io/etcd/...",
+		}, pkg) {
+			t.Errorf("latchkey-sidecar links %s", pkg)
 		}
 	}
 }

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/latchkey/latchkey/internal/link"
+	"github.com/latchkey/latchkey/internal/serve"
+	"github.com/latchkey/latchkey/internal/strictyaml"
+	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
+)
+
+const (
+	defaultData      = "./latchkey-data"
+	defaultHTTP      = "127.0.0.1:9902"
+	defaultStaleness = "10m"
+	unlimited        = "unlimited"
+)
+
+// config is what a sidecar goes by.
+type config struct {
+	hubs      []serve.Address
+	data      string
+	listen    serve.Address
+	http      serve.Address
+	logLevel  string
+	staleness time.Duration // 0: without limit
+	name      string
+	tls       *configv1.TLS // nil: nobody over TCP
+	ids       link.Identities
+
+	acceptRollback bool // of the command line alone: it is for one start
+}
+
+func newCommand() *cobra.Command {
+	flags := &configv1.Sidecar{}
+	var file string
+	var acceptRollback bool
+	cmd := &cobra.Command{
+		Use:   "latchkey-sidecar --hub ADDR [flags]",
+		Short: "Check API keys beside Envoy, from a store that follows a hub",
+		Long: `Answer Envoy's questions about requests (ext_authz over gRPC) from a store that
+follows a hub (latchkey serve --hub-listen). What was revoked there is refused
+here a moment later. Cut off from every hub it goes on answering for
+--max-staleness, and with 503 from then on.
+
+SIGTERM and SIGINT end the process once the requests in flight are answered.`,
+		Example: `  latchkey-sidecar --hub unix:/run/latchkey/hub.sock --data /var/lib/latchkey
+  latchkey-sidecar --config /etc/latchkey/sidecar.yaml --hub hub-0.latchkey:9443 --hub hub-1.latchkey:9443`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("%d arguments too many: everything is said by flags, or in --config", len(args))
+			}
+			return nil
+		},
+		Version:       serve.ThisBuild(version).Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := configure(file, flags)
+			if err != nil {
+				return err
+			}
+			c.acceptRollback = acceptRollback
+			log, err := serve.NewLog(cmd.ErrOrStderr(), c.logLevel)
+			if err != nil {
+				return usagef("--log-level: %w", err)
+			}
+			return runSidecar(cmd.Context(), c, log)
+		},
+	}
+	cmd.SetFlagErrorFunc(flagError)
+	f := cmd.Flags()
+	f.StringVar(&file, "config", "", "configuration file; flags win over it")
+	f.StringArrayVar(&flags.Hub, "hub", nil, "hub to follow, unix:PATH, or host:port with tls in --config; repeat it for more: the one that is furthest ahead is followed")
+	f.StringVar(&flags.Data, "data", "", "folder of the replica (default "+defaultData+")")
+	f.StringVar(&flags.Listen, "listen", "", "where Envoy calls Check, host:port or unix:PATH (default unix:<data>/authz.sock)")
+	f.StringVar(&flags.Http, "http", "", "where metrics, profiles and gRPC health are served, host:port (default "+defaultHTTP+")")
+	f.StringVar(&flags.MaxStaleness, "max-staleness", "", "how long to answer without news of a hub, such as 90s, 10m or 1d, or "+unlimited+" (default "+defaultStaleness+")")
+	f.StringVar(&flags.Name, "name", "", "name by which the hub shows this replica (default the host's)")
+	f.BoolVar(&acceptRollback, "accept-rollback", false,
+		"for one start: take a hub's world although it is older than this replica's; what that brings back to life is logged")
+	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
+	return cmd
+}
+
+// configure puts the flags over the configuration file, and the defaults below both.
+func configure(file string, flags *configv1.Sidecar) (*config, error) {
+	read := &configv1.Sidecar{}
+	if file != "" {
+		text, err := strictyaml.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+		if _, err := strictyaml.Decode(file, text, read); err != nil {
+			return nil, err
+		}
+		link.Beside(file, read.Tls)
+	}
+	c := &config{
+		data:     filepath.Clean(cmp.Or(flags.Data, read.Data, defaultData)),
+		logLevel: cmp.Or(flags.LogLevel, read.LogLevel),
+		name:     cmp.Or(flags.Name, read.Name),
+		tls:      read.Tls,
+	}
+	var err error
+	if c.listen, err = serve.ParseAddress(cmp.Or(flags.Listen, read.Listen, "unix:"+filepath.Join(c.data, "authz.sock"))); err != nil {
+		return nil, usagef("--listen: %w", err)
+	}
+	if c.http, err = serve.ParseAddress(cmp.Or(flags.Http, read.Http, defaultHTTP)); err != nil {
+		return nil, usagef("--http: %w", err)
+	}
+	if c.staleness, err = parseStaleness(cmp.Or(flags.MaxStaleness, read.MaxStaleness, defaultStaleness)); err != nil {
+		return nil, usagef("--max-staleness: %w", err)
+	}
+	if c.name == "" {
+		if c.name, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("the host has no name (%w): say --name", err)
+		}
+	}
+	hubs := flags.Hub
+	if len(hubs) == 0 {
+		hubs = read.Hub
+	}
+	return c, c.links(hubs, read)
+}
+
+// links reads which hubs to follow, and how they are known.
+func (c *config) links(hubs []string, read *configv1.Sidecar) (err error) {
+	if len(hubs) == 0 {
+		return usagef("no hub is named: say --hub ADDR, the --hub-listen address of `latchkey serve`")
+	}
+	seen := map[serve.Address]bool{}
+	for _, text := range hubs {
+		hub, err := serve.ParseAddress(text)
+		switch {
+		case err != nil:
+			return usagef("--hub: %w", err)
+		case seen[hub]:
+			return usagef("--hub: %s is named twice", hub)
+		case !hub.IsUnix() && c.tls == nil:
+			return usagef("--hub: %s is reached over TCP, and the configuration file (--config) lacks `tls`, which says who this process is and whom it believes: add that, or write unix:PATH", hub)
+		}
+		seen[hub] = true
+		c.hubs = append(c.hubs, hub)
+	}
+	if c.tls != nil {
+		if err := link.Check(c.tls); err != nil {
+			return err
+		}
+	}
+	c.ids, err = link.ParseIdentities("hub_identities", read.GetHubIdentities())
+	return err
+}
+
+// parseStaleness reads a duration, or that there is none.
+func parseStaleness(text string) (time.Duration, error) {
+	if strings.EqualFold(text, unlimited) {
+		return 0, nil
+	}
+	d, err := strictyaml.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("%w, or %s", err, unlimited)
+	}
+	if d <= 0 || d > 366*24*time.Hour {
+		return 0, errors.New("it must be more than 0 and at most a year: write " + unlimited + " to answer however old the store is")
+	}
+	return d, nil
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/latchkey/latchkey/authz"
+	"github.com/latchkey/latchkey/internal/link"
+	"github.com/latchkey/latchkey/internal/serve"
+	"github.com/latchkey/latchkey/policy"
+	"github.com/latchkey/latchkey/replica"
+	"github.com/latchkey/latchkey/storage"
+)
+
+// process is a running sidecar.
+type process struct {
+	config *config
+	log    *slog.Logger
+
+	db       *storage.DB
+	link     *link.Source // nil: nobody over TCP
+	follower *replica.Follower
+	checks   *authz.Server
+	grpc     *serve.GRPC // that Envoy calls
+	health   *serve.Health
+	store    *serve.StoreHealth
+	memory   *serve.Memory
+
+	listeners []*serve.Listener
+}
+
+// runSidecar serves until the context ends.
+func runSidecar(ctx context.Context, c *config, log *slog.Logger) (err error) {
+	p := &process{config: c, log: log, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName)}
+	if c.tls != nil {
+		if p.link, err = link.Open(ctx, c.tls, log); err != nil {
+			return fmt.Errorf("opening the links to hubs: %w", err)
+		}
+	}
+	documents := &policy.Documents[*policy.Policy]{Compile: policy.Compile}
+	if p.db, err = storage.Open(c.data, storage.Options{Replica: true, Compile: func(all map[string][]byte) (any, error) {
+		policies, err := documents.All(all)
+		if err != nil {
+			return nil, err
+		}
+		return policy.NewPolicies(policies...)
+	}}); err != nil {
+		return fmt.Errorf("opening the replica in %s: %w", c.data, err)
+	}
+	defer func() { err = errors.Join(err, p.db.Close()) }()
+	if why := p.db.Recovered(); why != nil {
+		log.Warn("the replica isn't what it was left as: requests are answered once a hub has brought it up to date", "why", why)
+	}
+	closeHubs, err := p.follow()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeHubs()) }()
+	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
+	p.grpc = serve.NewGRPC(authz.ServerOption())
+	defer p.grpc.Stop() // its workers wait from the beginning
+	p.grpc.TellLimits(log)
+	p.checks.Register(p.grpc)
+	p.health.Register(p.grpc)
+	p.store = serve.NewStoreHealth(p.db, p.health.SetStorage, log)
+	group, err := p.group()
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { log.Info("stopping: requests in flight are still answered") })()
+	err = group.Run(ctx)
+	log.Info("stopped")
+	return err
+}
+
+// A connection on which nothing arrives is given up, by TCP itself where it can, and another is made. TCP alone would go on
+// with it after a cut, and try again only after about as long as the cut had lasted.
+const (
+	pingAfter = 10 * time.Second // no less is possible
+	pingTime  = 4 * time.Second
+)
+
+// follow makes the follower, with a connection to each hub that connects when it is used.
+func (p *process) follow() (closeAll func() error, err error) {
+	var connections []*grpc.ClientConn
+	closeAll = func() (err error) {
+		for _, c := range connections {
+			err = errors.Join(err, c.Close())
+		}
+		return err
+	}
+	var hubs []replica.Target
+	for _, hub := range p.config.hubs {
+		by := insecure.NewCredentials()
+		if !hub.IsUnix() {
+			by = p.link.ClientCredentials(hub.Host(), p.config.ids)
+		}
+		// Once more, and once more after that, is the follower's to say.
+		c, err := grpc.NewClient(hub.Target(), grpc.WithTransportCredentials(by), grpc.WithDisableServiceConfig(), grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: time.Second}, MinConnectTimeout: 3 * time.Second,
+		}), grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingTime}))
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("the hub %s: %w", hub, err), closeAll())
+		}
+		connections = append(connections, c)
+		hubs = append(hubs, replica.Target{Name: hub.String(), Connection: c})
+	}
+	p.follower, err = replica.NewFollower(replica.FollowerOptions{
+		DB: p.db, Folder: p.config.data, Hubs: hubs, Limit: p.config.staleness, Strictest: p.strictest,
+		Name: p.config.name, Version: serve.ThisBuild(version).Version, AcceptOlder: p.config.acceptRollback, Log: p.log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, closeAll())
+	}
+	return closeAll, nil
+}
+
+// group opens every listener, or none, and returns all that runs.
+func (p *process) group() (*serve.Group, error) {
+	open := func(name string, at serve.Address, mode os.FileMode) (*serve.Listener, error) {
+		l, err := at.Listen(mode)
+		if err != nil {
+			for _, other := range p.listeners {
+				err = errors.Join(err, other.Close())
+			}
+			return nil, err
+		}
+		p.listeners = append(p.listeners, l)
+		p.log.Info("listening", "for", name, "address", l.Address().String())
+		return l, nil
+	}
+	check, err := open("check", p.config.listen, 0o660)
+	if err != nil {
+		return nil, err
+	}
+	debug, err := open("http", p.config.http, 0o660)
+	if err != nil {
+		return nil, err
+	}
+	var g serve.Group
+	g.Add(serve.Announce, "health", p.health.Leave)
+	g.Add(serve.Listen, "check", func(ctx context.Context) error { return p.grpc.Run(ctx, check) })
+	answers := serve.NewDebug(p.registry(), p.health, p.log)
+	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
+	g.Add(serve.Work, "memory", p.memory.Run)
+	g.Add(serve.Work, "follower", p.follower.Run)
+	g.Add(serve.Work, "readiness", p.watchReadiness)
+	g.Add(serve.Work, "store", p.store.Watch)
+	if p.link != nil {
+		g.Add(serve.Work, "certificate", p.link.Run)
+	}
+	return &g, nil
+}
+
+// source is the newest revision, as checks see it, and how current it is.
+func (p *process) source() authz.View {
+	v := p.db.Now()
+	seen := authz.View{Keys: v, Directory: v, Revision: v.Position().Revision, Latest: v.Latest(), Lease: (*authz.Lease)(p.follower.Proof())}
+	seen.Policies, _ = v.Policies().(*policy.Policies)
+	return seen
+}
+
+// policies are those in use; nil for none.
+func (p *process) policies() *policy.Policies {
+	policies, _ := p.db.Now().Policies().(*policy.Policies)
+	return policies
+}
+
+// strictest is the shortest time that keys of some type are answered for without news.
+func (p *process) strictest() time.Duration {
+	if policies := p.policies(); policies != nil {
+		return policies.ShortestStaleness()
+	}
+	return 0
+}
