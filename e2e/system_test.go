@@ -28,19 +28,25 @@ import (
 // patience bounds every wait for something that happens soon.
 const patience = 20 * time.Second
 
-// binary builds the latchkey command once for all tests of the package.
-var binary = sync.OnceValues(func() (string, error) {
+// binary builds the latchkey command once for all tests of the package, and sidecarBinary the one for pods.
+var (
+	binary        = sync.OnceValues(func() (string, error) { return build("latchkey") })
+	sidecarBinary = sync.OnceValues(func() (string, error) { return build("latchkey-sidecar") })
+)
+
+// build builds a command, and returns where it is.
+func build(name string) (string, error) {
 	dir, err := os.MkdirTemp("", "latchkey-e2e-")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "latchkey")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/latchkey/latchkey/cmd/latchkey").CombinedOutput()
+	path := filepath.Join(dir, name)
+	out, err := exec.Command("go", "build", "-o", path, "github.com/latchkey/latchkey/cmd/"+name).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("building latchkey: %w\n%s", err, out)
+		return "", fmt.Errorf("building %s: %w\n%s", name, err, out)
 	}
 	return path, nil
-})
+}
 
 // server is a real `latchkey serve` with the four example policies.
 type server struct {

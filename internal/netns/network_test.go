@@ -1,0 +1,230 @@
+//go:build linux
+
+package netns_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/latchkey/latchkey/internal/netns"
+)
+
+// Processes of the test: one echoes datagrams, and one sends and says what comes back.
+const (
+	roleVariable = "LATCHKEY_NETNS_ROLE"
+	port         = 7777
+	patience     = 20 * time.Second
+)
+
+func TestMain(m *testing.M) {
+	switch role, to, _ := strings.Cut(os.Getenv(roleVariable), " "); role {
+	case "":
+		os.Exit(m.Run())
+	case "echo":
+		echo()
+	case "ask":
+		ask(to)
+	}
+	os.Exit(1)
+}
+
+// echo sends back each datagram.
+func echo() {
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{Port: port})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("listening")
+	b := make([]byte, 1500)
+	for {
+		n, from, err := c.ReadFromUDPAddrPort(b)
+		if err == nil {
+			_, err = c.WriteToUDPAddrPort(b[:n], from)
+		}
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+}
+
+// ask sends a datagram for each line that it reads, and says how long the echo took, or that none came in half a second.
+func ask(to string) {
+	c, err := net.Dial("udp4", to)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	lines := bufio.NewScanner(os.Stdin)
+	b := make([]byte, 1500)
+	for lines.Scan() {
+		began := time.Now()
+		_, err := fmt.Fprint(c, lines.Text())
+		for err == nil {
+			var n int
+			_ = c.SetReadDeadline(began.Add(500 * time.Millisecond))
+			if n, err = c.Read(b); err == nil && string(b[:n]) == lines.Text() {
+				break
+			}
+		}
+		if err != nil {
+			fmt.Println("nothing")
+			continue
+		}
+		fmt.Println(time.Since(began))
+	}
+}
+
+// pair is two hosts, and a process in one that asks the other.
+type pair struct {
+	network *netns.Network
+	a, b    *netns.Host
+	in      io.Writer
+	out     *bufio.Scanner
+	asked   int
+}
+
+func start(t *testing.T) *pair {
+	n, err := netns.New(1)
+	if errors.Is(err, netns.ErrRefused) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	p := &pair{network: n}
+	for i, h := range []**netns.Host{&p.a, &p.b} {
+		if *h, err = n.Join(netip.AddrFrom4([4]byte{10, 77, 0, byte(i + 1)})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, said := run(t, p.b, "echo")
+	if !said.Scan() || said.Text() != "listening" {
+		t.Fatalf("the echo says %q", said.Text())
+	}
+	p.in, p.out = run(t, p.a, fmt.Sprintf("ask %s:%d", p.b.Addr(), port))
+	return p
+}
+
+// run starts this test in another role, on a host.
+func run(t *testing.T, h *netns.Host, role string) (io.Writer, *bufio.Scanner) {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return in, bufio.NewScanner(out)
+}
+
+// ask returns how long an echo took, and false for none.
+func (p *pair) ask(t *testing.T) (took time.Duration, ok bool) {
+	t.Helper()
+	p.asked++
+	if _, err := fmt.Fprintln(p.in, "question", p.asked); err != nil {
+		t.Fatal(err)
+	}
+	if !p.out.Scan() {
+		t.Fatal("the process that asks has ended")
+	}
+	if p.out.Text() == "nothing" {
+		return 0, false
+	}
+	took, err := time.ParseDuration(p.out.Text())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return took, true
+}
+
+func TestWeather(t *testing.T) {
+	p := start(t)
+	fair := func() {
+		t.Helper()
+		p.network.Between(p.a, p.b, netns.Weather{})
+		if _, ok := p.ask(t); !ok {
+			t.Fatal("in fair weather no echo comes")
+		}
+	}
+	fair()
+
+	t.Run("nothing comes, in either direction", func(t *testing.T) {
+		for _, way := range [][2]*netns.Host{{p.a, p.b}, {p.b, p.a}} {
+			p.network.Set(way[0], way[1], netns.Weather{Loss: 1})
+			if _, ok := p.ask(t); ok {
+				t.Errorf("an echo comes although nothing goes from %s to %s", way[0].Addr(), way[1].Addr())
+			}
+			fair()
+		}
+	})
+	t.Run("what comes is late", func(t *testing.T) {
+		p.network.Between(p.a, p.b, netns.Weather{Delay: 60 * time.Millisecond, Jitter: 20 * time.Millisecond})
+		for range 5 {
+			if took, ok := p.ask(t); !ok || took < 80*time.Millisecond {
+				t.Errorf("an echo came (%t) after %s: at least 80ms", ok, took)
+			}
+		}
+		fair()
+	})
+	t.Run("some comes", func(t *testing.T) {
+		p.network.Set(p.a, p.b, netns.Weather{Loss: 0.5})
+		came := 0
+		for range 12 {
+			if _, ok := p.ask(t); ok {
+				came++
+			}
+		}
+		if came == 0 || came == 12 {
+			t.Errorf("%d of 12 echoes came, with half of all packets lost", came)
+		}
+		fair()
+	})
+}
+
+// The hosts are apart from the machine and from each other's ports.
+func TestHostsAreApart(t *testing.T) {
+	p := start(t)
+	c, err := net.DialTimeout("udp4", fmt.Sprintf("%s:%d", p.b.Addr(), port), patience)
+	if err == nil {
+		defer func() { _ = c.Close() }()
+		_ = c.SetDeadline(time.Now().Add(300 * time.Millisecond))
+		if _, err = c.Write([]byte("hello")); err == nil {
+			_, err = c.Read(make([]byte, 10))
+		}
+	}
+	if err == nil {
+		t.Error("a host can be reached from outside its network")
+	}
+	if _, err := p.network.Join(p.a.Addr()); err == nil {
+		t.Error("two hosts have one address")
+	}
+	_, said := run(t, p.a, "echo")
+	if !said.Scan() || said.Text() != "listening" {
+		t.Errorf("the port of one host is taken at another: %q", said.Text())
+	}
+}
