@@ -40,15 +40,15 @@ type victim struct {
 	check  authv3.AuthorizationClient
 }
 
-// startVictim executes the program on a data folder, and doesn't wait.
-func startVictim(data string) (*victim, error) {
+// startVictim executes the program on a data folder, with more flags if there are any, and doesn't wait.
+func startVictim(data string, flags ...string) (*victim, error) {
 	path, err := binary()
 	if err != nil {
 		return nil, err
 	}
 	v := &victim{log: &logBuffer{}, exited: make(chan struct{})}
 	// A socket for metrics too: a port could be anybody's by the next start.
-	v.cmd = exec.Command(path, "serve", "--data", data, "--http", "unix:"+filepath.Join(filepath.Dir(data), "http.sock"))
+	v.cmd = exec.Command(path, append([]string{"serve", "--data", data, "--http", "unix:" + filepath.Join(filepath.Dir(data), "http.sock")}, flags...)...)
 	v.cmd.Stdout, v.cmd.Stderr = v.log, v.log
 	v.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	v.http = &http.Transport{MaxIdleConnsPerHost: 8, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -96,32 +96,40 @@ func (v *victim) answers(ctx context.Context) (*adminv1.GetStatusResponse, time.
 // kill ends the process at once, and makes sure that it was this that ended it.
 func (v *victim) kill() error {
 	v.killed.Store(true)
-	return v.end(syscall.SIGKILL, func(s syscall.WaitStatus) bool { return s.Signaled() && s.Signal() == syscall.SIGKILL })
+	return v.end(syscall.SIGKILL, killed)
 }
 
 // stop lets the process end by itself.
 func (v *victim) stop() error {
-	return v.end(syscall.SIGTERM, func(s syscall.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 0 })
+	return v.end(syscall.SIGTERM, endedByItself)
 }
 
 func (v *victim) end(by syscall.Signal, well func(syscall.WaitStatus) bool) error {
 	defer func() { _ = v.conn.Close(); v.http.CloseIdleConnections() }()
-	sent := v.cmd.Process.Signal(by)
+	return endProcess(v.cmd, v.exited, v.log, by, well)
+}
+
+// endProcess sends a signal, and makes sure that it was this that ended the process, and ended it well.
+func endProcess(cmd *exec.Cmd, exited <-chan struct{}, log *logBuffer, by syscall.Signal, well func(syscall.WaitStatus) bool) error {
+	sent := cmd.Process.Signal(by)
 	select {
-	case <-v.exited:
+	case <-exited:
 	case <-time.After(patience):
-		_ = v.cmd.Process.Kill()
+		_ = cmd.Process.Kill()
 		return fmt.Errorf("latchkey is still there %s after %s", patience, by)
 	}
-	if status, ok := v.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !well(status) {
-		return fmt.Errorf("latchkey ended by itself: %s (%w)", v.cmd.ProcessState, errors.Join(sent, errDied))
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !well(status) {
+		return fmt.Errorf("latchkey ended by itself: %s (%w)", cmd.ProcessState, errors.Join(sent, errDied))
 	}
 	for _, word := range []string{"panic", "fatal error", "goroutine "} {
-		if strings.Contains(v.log.String(), word) {
+		if strings.Contains(log.String(), word) {
 			return fmt.Errorf("latchkey's log has the word %q: %w", word, errDied)
 		}
 	}
 	return nil
 }
+
+func killed(s syscall.WaitStatus) bool        { return s.Signaled() && s.Signal() == syscall.SIGKILL }
+func endedByItself(s syscall.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 0 }
 
 var errDied = errors.New("see its log")
