@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"time"
+
+	"github.com/latchkey/latchkey/bench/proc"
 )
 
 // bench is one run of the command.
@@ -164,9 +166,9 @@ func (b *bench) work(keys int) (*work, error) {
 }
 
 // child starts a process whose output is kept until we end.
-func (b *bench) child(name, binary string, args ...string) (*child, error) {
+func (b *bench) child(name, binary string, args ...string) (*proc.Child, error) {
 	b.logs++
-	return startChild(name, filepath.Join(b.dir, fmt.Sprintf("%s-%d.log", name, b.logs)), binary, args...)
+	return proc.Start(name, filepath.Join(b.dir, fmt.Sprintf("%s-%d.log", name, b.logs)), binary, args...)
 }
 
 func (b *bench) say(format string, args ...any) {

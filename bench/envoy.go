@@ -16,6 +16,8 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/latchkey/latchkey/bench/proc"
+	"github.com/latchkey/latchkey/bench/stock"
 	"github.com/latchkey/latchkey/internal/envoytest"
 )
 
@@ -37,7 +39,7 @@ func envoyConfig(s *subject, socket string) ([]byte, error) {
 	}{string(s.filter), s.joined, socket, nil}
 	if s.filter == filterAPIKey {
 		for n := range s.keys {
-			v.Keys = append(v.Keys, envoyKey{fmt.Sprintf("client-%d", n), nthCredential(n).token})
+			v.Keys = append(v.Keys, envoyKey{fmt.Sprintf("client-%d", n), stock.Nth(n).Token})
 		}
 	}
 	var out bytes.Buffer
@@ -54,7 +56,7 @@ func (b *bench) findEnvoy() (err error) {
 }
 
 // startEnvoy starts an Envoy in front of a subject and returns where it listens.
-func (b *bench) startEnvoy(ctx context.Context, s *subject, socket string) (_ *child, _ address, err error) {
+func (b *bench) startEnvoy(ctx context.Context, s *subject, socket string) (_ *proc.Child, _ address, err error) {
 	config, err := envoyConfig(s, socket)
 	if err != nil {
 		return nil, address{}, err
@@ -70,7 +72,7 @@ func (b *bench) startEnvoy(ctx context.Context, s *subject, socket string) (_ *c
 		return nil, address{}, err
 	}
 	var at string
-	err = await(ctx, c, func() error {
+	err = c.Await(ctx, func() error {
 		where, err := os.ReadFile(admin)
 		if err != nil {
 			return err
@@ -79,7 +81,7 @@ func (b *bench) startEnvoy(ctx context.Context, s *subject, socket string) (_ *c
 		return err
 	})
 	if err != nil {
-		c.end()
+		c.End()
 		return nil, address{}, err
 	}
 	return c, address{"tcp", at}, nil

@@ -10,11 +10,8 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/bench/load"
+	"github.com/latchkey/latchkey/bench/proc"
 )
-
-// startTime is how long a subject may take until it answers: a million keys are read,
-// maybe from a cold disk.
-const startTime = 2 * time.Minute
 
 // address is where a subject listens.
 type address struct{ network, target string }
@@ -30,8 +27,8 @@ func (a address) String() string {
 // instance is a subject that runs and can be reached in one way.
 type instance struct {
 	*subject
-	server   *child // nil where Envoy is alone
-	envoy    *child // nil where the server is asked directly
+	server   *proc.Child // nil where Envoy is alone
+	envoy    *proc.Child // nil where the server is asked directly
 	at       address
 	protocol load.Protocol
 	work     *work
@@ -83,8 +80,8 @@ func (b *bench) start(ctx context.Context, s *subject, w way) (_ *instance, err 
 
 // end ends its processes.
 func (i *instance) end() {
-	i.envoy.end()
-	i.server.end()
+	i.envoy.End()
+	i.server.End()
 }
 
 // vacant returns an address that nobody listens at.
@@ -101,8 +98,8 @@ func (b *bench) vacant(w way) (address, error) {
 }
 
 // awaitAnswers waits until the first requests are answered as they should.
-func (i *instance) awaitAnswers(ctx context.Context, c *child) error {
-	return await(ctx, c, func() error {
+func (i *instance) awaitAnswers(ctx context.Context, c *proc.Child) error {
+	return c.Await(ctx, func() error {
 		if i.at.network == "unix" {
 			if _, err := os.Stat(i.at.target); err != nil {
 				return err
@@ -113,7 +110,7 @@ func (i *instance) awaitAnswers(ctx context.Context, c *child) error {
 			Duration: 20 * time.Millisecond, Requests: i.requests, Want: i.want,
 		})
 		if wrong := (*load.AnswerError)(nil); errors.As(err, &wrong) && wrong.Got != http.StatusServiceUnavailable {
-			return finalError{i.explain(err)} // it is ready, and wrong
+			return proc.Final(i.explain(err)) // it is ready, and wrong
 		}
 		return err
 	})
@@ -126,36 +123,4 @@ func (i *instance) explain(err error) error {
 		return fmt.Errorf("%w: %s %s, with a key that is known: %t, x-team-id %q", err, a.method, a.path, a.known, a.team)
 	}
 	return err
-}
-
-// finalError is one that doesn't go away by waiting.
-type finalError struct{ error }
-
-func (e finalError) Unwrap() error { return e.error }
-
-// await polls until a child is ready, ends, or takes too long.
-func await(ctx context.Context, c *child, ready func() error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("it isn't ready after %s", startTime))
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := ready()
-		if err == nil {
-			return nil
-		}
-		if errors.As(err, new(finalError)) {
-			return c.blame(err)
-		}
-		select {
-		case <-tick.C:
-		case <-c.done:
-			return c.blame(errors.Join(errors.New("it ended by itself"), c.err))
-		case <-ctx.Done():
-			if errors.Is(context.Cause(ctx), context.Canceled) {
-				return context.Canceled
-			}
-			return c.blame(errors.Join(context.Cause(ctx), err))
-		}
-	}
 }

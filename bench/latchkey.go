@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"github.com/latchkey/latchkey/bench/proc"
 	"github.com/latchkey/latchkey/examples"
 )
 
@@ -41,14 +42,8 @@ func (b *bench) makeStores(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		select {
-		case <-c.done:
-		case <-ctx.Done():
-			c.end()
-			return ctx.Err()
-		}
-		if c.err != nil {
-			return c.blame(c.err)
+		if err := c.Wait(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -56,7 +51,7 @@ func (b *bench) makeStores(ctx context.Context) error {
 
 func (b *bench) policy() string { return filepath.Join(b.dir, "kodey.yaml") }
 
-func (b *bench) startLatchkey(store string, at address) (*child, error) {
+func (b *bench) startLatchkey(store string, at address) (*proc.Child, error) {
 	return b.child("latchkey", b.options.latchkey, "serve", "--policy", b.policy(), "--data", store,
 		"--listen", at.String(), "--http", "127.0.0.1:0")
 }

@@ -26,6 +26,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/latchkey/latchkey/bench/stock"
 )
 
 func main() {
@@ -44,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		case "noop":
 			command, args = runNoop, args[1:]
 		case "fill":
-			command, args = runFill, args[1:]
+			command, args = stock.RunFill, args[1:]
 		}
 	}
 	switch err := command(ctx, args, stdout, stderr); {

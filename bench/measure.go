@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/bench/load"
+	"github.com/latchkey/latchkey/bench/proc"
 )
 
 // measurement is what one subject did in one round of one scenario.
@@ -34,12 +35,12 @@ const roundShift = 1009
 const warmup = 5
 
 func (b *bench) measure(ctx context.Context, i *instance, s scenario, round int) (*measurement, error) {
-	meters := map[string]*meter{"machine": {read: machineTime}, "generator": processMeter(b.pid)}
+	meters := map[string]*meter{"machine": {read: proc.MachineTime}, "generator": processMeter(b.pid)}
 	if i.server != nil {
-		meters["server"] = processMeter(i.server.pid())
+		meters["server"] = processMeter(i.server.PID())
 	}
 	if i.envoy != nil {
-		meters["envoy"] = processMeter(i.envoy.pid())
+		meters["envoy"] = processMeter(i.envoy.PID())
 	}
 	all := func(f func(*meter) error) func() error {
 		return func() error {
@@ -78,7 +79,7 @@ func (b *bench) measure(ctx context.Context, i *instance, s scenario, round int)
 	if process == nil {
 		process = i.envoy
 	}
-	memory, err := residentMemory(process.pid())
+	memory, err := proc.ResidentMemory(process.PID())
 	if err != nil {
 		return nil, i.blame(err)
 	}
@@ -91,8 +92,8 @@ func microseconds(nanoseconds int64) float64 { return float64(nanoseconds) / flo
 // blame adds to an error what the processes said.
 func (i *instance) blame(err error) error {
 	err = i.explain(err)
-	for _, c := range []*child{i.server, i.envoy} {
-		err = c.blame(err)
+	for _, c := range []*proc.Child{i.server, i.envoy} {
+		err = c.Blame(err)
 	}
 	return err
 }
@@ -104,7 +105,7 @@ type meter struct {
 }
 
 func processMeter(pid int) *meter {
-	return &meter{read: func() (time.Duration, error) { return cpuTime(pid) }}
+	return &meter{read: func() (time.Duration, error) { return proc.CPUTime(pid) }}
 }
 
 func (m *meter) begin() (err error) {

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/latchkey/latchkey/bench/proc"
+	"github.com/latchkey/latchkey/bench/stock"
 )
 
 // opaRules is the kodey example in Rego.
@@ -36,13 +39,13 @@ func (b *bench) writeOPA(keys int) error {
 		Users map[string]opaUser `json:"users"`
 	}{map[string]opaKey{}, map[string]opaUser{}}
 	for n := range keys {
-		c := nthCredential(n)
-		digest := sha256.Sum256([]byte(c.token))
-		k := opaKey{ID: fmt.Sprintf("key_%032x", n), Type: c.kind, User: c.user}
-		if c.user == "" {
-			k.Team = c.team
+		c := stock.Nth(n)
+		digest := sha256.Sum256([]byte(c.Token))
+		k := opaKey{ID: fmt.Sprintf("key_%032x", n), Type: c.Kind, User: c.User}
+		if c.User == "" {
+			k.Team = c.Team
 		} else {
-			data.Users[c.user] = opaUser{c.team}
+			data.Users[c.User] = opaUser{c.Team}
 		}
 		data.Keys[hex.EncodeToString(digest[:])] = k
 	}
@@ -58,7 +61,7 @@ func (b *bench) writeOPA(keys int) error {
 
 func (b *bench) file(name string) string { return filepath.Join(b.dir, name) }
 
-func (b *bench) startOPA(at address) (*child, error) {
+func (b *bench) startOPA(at address) (*proc.Child, error) {
 	listen := at.target
 	if at.network == "unix" {
 		listen = "unix://" + at.target

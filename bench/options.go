@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/latchkey/latchkey/bench/stock"
 )
 
 // options are the flags of the command.
@@ -74,8 +76,8 @@ func parseKeys(text string) ([]int, error) {
 	var keys []int
 	for one := range strings.SplitSeq(text, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(one))
-		if err != nil || n < fewestKeys {
-			return nil, fmt.Errorf("%q is no number of keys from %d on", one, fewestKeys)
+		if err != nil || n < stock.FewestKeys {
+			return nil, fmt.Errorf("%q is no number of keys from %d on", one, stock.FewestKeys)
 		}
 		keys = append(keys, n)
 	}

@@ -11,6 +11,8 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/latchkey/latchkey/bench/stock"
 )
 
 const (
@@ -62,39 +64,39 @@ func newWork(keys int) (*work, error) {
 
 // What keys of each type are used for.
 var uses = map[string][]string{
-	publishable: {"GET /v1/chat", "POST /v1/chat", "GET /v1/chat/c_81", "POST /v1/chat/c_81/messages"},
-	secret: {
+	stock.Publishable: {"GET /v1/chat", "POST /v1/chat", "GET /v1/chat/c_81", "POST /v1/chat/c_81/messages"},
+	stock.Secret: {
 		"POST /v1/chat", "GET /v1/agents", "POST /v1/agents/a_7/run", "GET /v1/workflows/w_3", "POST /v1/workflows/w_3/runs",
 		"GET /v1/mcp/servers", "GET /v1/files/f_12/content", "DELETE /v1/files/f_12", "POST /v1/webhooks/h_2/test",
 	},
-	userSecret: {
+	stock.UserSecret: {
 		"POST /v1/chat", "GET /v1/agents/a_7", "GET /v1/members", "POST /v1/members/invitations", "GET /v1/billing/invoices",
 		"PATCH /v1/team-settings", "GET /v1/teams/{team}", "POST /v1/teams/{team}/archive", "GET /v1/api-keys",
 	},
 }
 
 // misuses are requests that each type is refused.
-var misuses = map[string]string{publishable: "GET /v1/agents", secret: "GET /v1/members", userSecret: "GET /v1/teams/t_elsewhere"}
+var misuses = map[string]string{stock.Publishable: "GET /v1/agents", stock.Secret: "GET /v1/members", stock.UserSecret: "GET /v1/teams/t_elsewhere"}
 
 // nthAsking returns the nth request to an API with so many keys. Of 31 one comes with a
 // key that nobody has issued, and one asks for what its key doesn't open; two of three
 // name their team. These numbers have nothing in common with those of the keys.
 func nthAsking(n, keys int) asking {
 	number := n * stride % keys
-	c := nthCredential(number)
-	a := asking{known: true, allowed: true, token: c.token}
-	use := uses[c.kind][n/20%len(uses[c.kind])]
+	c := stock.Nth(number)
+	a := asking{known: true, allowed: true, token: c.Token}
+	use := uses[c.Kind][n/20%len(uses[c.Kind])]
 	switch n % 31 {
 	case 5:
 		a.known, a.allowed = false, false
-		a.token = nthCredential(number + keys).token
+		a.token = stock.Nth(number + keys).Token
 	case 21:
 		a.allowed = false
-		use = misuses[c.kind]
+		use = misuses[c.Kind]
 	}
-	a.method, a.path, _ = strings.Cut(strings.ReplaceAll(use, "{team}", c.team), " ")
+	a.method, a.path, _ = strings.Cut(strings.ReplaceAll(use, "{team}", c.Team), " ")
 	if n%3 > 0 && !strings.HasPrefix(a.path, "/v1/teams/") {
-		a.team = c.team
+		a.team = c.Team
 	}
 	return a
 }

@@ -9,6 +9,8 @@ import (
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/latchkey/latchkey/bench/stock"
 )
 
 // What is asked has some of everything, is mostly allowed, and says the same to whoever
@@ -23,11 +25,11 @@ func TestWork(t *testing.T) {
 		t.Fatalf("%d requests, %d, %d and %d encoded", len(w.asked), len(w.raw), len(w.joined), len(w.http))
 	}
 	tokens := map[string]bool{}
-	statuses := map[string]map[int]int{publishable: {}, secret: {}, userSecret: {}}
+	statuses := map[string]map[int]int{stock.Publishable: {}, stock.Secret: {}, stock.UserSecret: {}}
 	for i := range w.asked {
 		a := &w.asked[i]
 		tokens[a.token] = true
-		for kind, prefix := range prefixes {
+		for kind, prefix := range stock.Prefixes {
 			if strings.HasPrefix(a.token, prefix) {
 				statuses[kind][a.status()]++
 			}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/latchkey/latchkey/bench/proc"
 )
 
 // Names of the subjects that others are held against.
@@ -42,7 +44,7 @@ type subject struct {
 	// wants says what it is to answer a request.
 	wants func(*asking) int
 	// start starts its server at an address; nil for those that are an Envoy alone.
-	start func(at address) (*child, error)
+	start func(at address) (*proc.Child, error)
 }
 
 func anything(*asking) int { return http.StatusOK }
@@ -60,8 +62,8 @@ func (b *bench) subjects() ([]*subject, error) {
 	for _, keys := range b.options.keys {
 		few = min(few, keys, mostInConfiguration)
 	}
-	noop := func(args ...string) func(address) (*child, error) {
-		return func(at address) (*child, error) {
+	noop := func(args ...string) func(address) (*proc.Child, error) {
+		return func(at address) (*proc.Child, error) {
 			return b.child("noop", b.self, append([]string{"noop", "-listen", at.String()}, args...)...)
 		}
 	}
@@ -74,7 +76,7 @@ func (b *bench) subjects() ([]*subject, error) {
 		all = append(all, &subject{
 			name: fmt.Sprintf("%s%d", latchkeyPrefix, keys), about: fmt.Sprintf("latchkey serve, kodey policy, %d keys", keys),
 			keys: keys, wants: (*asking).status, filter: filterExtAuthz,
-			start: func(at address) (*child, error) { return b.startLatchkey(store, at) },
+			start: func(at address) (*proc.Child, error) { return b.startLatchkey(store, at) },
 		})
 	}
 	if b.options.opa == "" {

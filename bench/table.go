@@ -25,6 +25,10 @@ func (r *report) print(to io.Writer) error {
 	return err
 }
 
+// muchOfOthers is from how many cores on what others do on the machine makes figures,
+// though not CPU times, say more about them than about the subjects.
+const muchOfOthers = 0.1
+
 // others is how many cores were busy with something else over all measurements.
 func (r *report) others() float64 {
 	var all []float64

@@ -1,4 +1,4 @@
-package main
+package stock
 
 import (
 	"context"
@@ -17,10 +17,10 @@ import (
 // inOneGo is how many keys a write of the filling takes.
 const inOneGo = 20_000
 
-// runFill makes a store. It is a process of its own, so that the generator isn't left
-// with the memory that a million keys take.
-func runFill(ctx context.Context, args []string, _, stderr io.Writer) (err error) {
-	f := flag.NewFlagSet("bench fill", flag.ContinueOnError)
+// RunFill is the command that makes a store. It is a process of its own, so that the
+// generator isn't left with the memory that a million keys take.
+func RunFill(ctx context.Context, args []string, _, stderr io.Writer) (err error) {
+	f := flag.NewFlagSet("fill", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	dir := f.String("data", "", "folder of the store, which it makes")
 	keys := f.Int("keys", 0, "number of keys")
@@ -32,28 +32,23 @@ func runFill(ctx context.Context, args []string, _, stderr io.Writer) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	_, err = db.Commit(ctx, storage.Change{Operator: "bench", Action: "bench.fill", Tenants: allTenants(), Principals: allPrincipals()})
+	_, err = db.Commit(ctx, storage.Change{Operator: "bench", Action: "bench.fill", Tenants: tenants(), Principals: principals()})
 	if err != nil {
 		return err
 	}
 
 	// The file is written fastest, and is smallest, in the order of the ids.
-	type named struct {
-		id string
-		n  int
-	}
-	order := make([]named, *keys)
+	order := make([]Credential, *keys)
 	for n := range order {
-		order[n] = named{key.NewID(), n}
+		order[n] = Nth(n)
 	}
-	slices.SortFunc(order, func(a, b named) int { return strings.Compare(a.id, b.id) })
+	slices.SortFunc(order, func(a, b Credential) int { return strings.Compare(a.ID, b.ID) })
 	now := time.Now()
 	for some := range slices.Chunk(order, inOneGo) {
 		records := make([]*key.Record, len(some))
-		for i, one := range some {
-			c := nthCredential(one.n)
-			records[i] = key.Issue(c.fields(), c.secret(), now)
-			records[i].ID = one.id
+		for i, c := range some {
+			records[i] = key.Issue(c.record(), c.secret(), now)
+			records[i].ID = c.ID
 		}
 		if _, err := db.Commit(ctx, storage.Change{Operator: "bench", Action: "bench.fill", Keys: records}); err != nil {
 			return fmt.Errorf("filling the store: %w", err)

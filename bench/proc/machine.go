@@ -1,4 +1,4 @@
-package main
+package proc
 
 import (
 	"fmt"
@@ -8,13 +8,9 @@ import (
 	"time"
 )
 
-// muchOfOthers is from how many cores on what others do on the machine makes figures,
-// though not CPU times, say more about them than about the subjects.
-const muchOfOthers = 0.1
-
-// machineTime returns how long all cores together have been busy, whoever with; a core
+// MachineTime returns how long all cores together have been busy, whoever with; a core
 // that the hypervisor has taken away is busy too.
-func machineTime() (time.Duration, error) {
+func MachineTime() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, err

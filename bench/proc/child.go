@@ -1,4 +1,5 @@
-package main
+// Package proc starts the processes that are measured, and says what they use.
+package proc
 
 import (
 	"errors"
@@ -14,8 +15,8 @@ import (
 // grace is how long a child may take to end once it is asked to.
 const grace = 10 * time.Second
 
-// child is a process that we started and that we end, by its own handle.
-type child struct {
+// Child is a process that we started and that we end, by its own handle.
+type Child struct {
 	name string
 	cmd  *exec.Cmd
 	log  string        // file of what it prints
@@ -24,13 +25,13 @@ type child struct {
 	stop sync.Once
 }
 
-// startChild starts a process whose output goes to a file.
-func startChild(name, log, binary string, args ...string) (*child, error) {
+// Start starts a process whose output goes to a file.
+func Start(name, log, binary string, args ...string) (*Child, error) {
 	file, err := os.Create(log)
 	if err != nil {
 		return nil, err
 	}
-	c := &child{name: name, cmd: exec.Command(binary, args...), log: log, done: make(chan struct{})}
+	c := &Child{name: name, cmd: exec.Command(binary, args...), log: log, done: make(chan struct{})}
 	c.cmd.Stdout, c.cmd.Stderr = file, file
 	bind(c.cmd)
 	if err := c.cmd.Start(); err != nil {
@@ -43,11 +44,12 @@ func startChild(name, log, binary string, args ...string) (*child, error) {
 	return c, nil
 }
 
-func (c *child) pid() int { return c.cmd.Process.Pid }
+// PID is its number.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
 
-// end asks the process to end, waits for it, and kills it if it takes too long. It may
+// End asks the process to end, waits for it, and kills it if it takes too long. It may
 // be called several times, and on nil.
-func (c *child) end() {
+func (c *Child) End() {
 	if c == nil {
 		return
 	}
@@ -64,8 +66,8 @@ func (c *child) end() {
 	<-c.done
 }
 
-// blame adds what the process printed last to an error about it.
-func (c *child) blame(err error) error {
+// Blame adds what the process printed last to an error about it.
+func (c *Child) Blame(err error) error {
 	if c == nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package proc
 
 import (
 	"errors"
@@ -14,11 +14,11 @@ import (
 // platform that Go runs on.
 const userTick = time.Second / 100
 
-// cpuTime returns how long a process has run on any core, user and system: to the
+// CPUTime returns how long a process has run on any core, user and system: to the
 // nanosecond from its threads, or to a tick where the kernel doesn't say more. A thread
 // that ends takes its time with it, so only differences over a time in which none does
 // are exact; servers in Go and Envoy end none.
-func cpuTime(pid int) (time.Duration, error) {
+func CPUTime(pid int) (time.Duration, error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil {
 		return 0, err
@@ -89,9 +89,9 @@ func cutLast(text, sep string) (before, after string, found bool) {
 	return text, "", false
 }
 
-// residentMemory returns how many bytes of its own a process has in memory: pages of
+// ResidentMemory returns how many bytes of its own a process has in memory: pages of
 // files, such as a mapped store, are the kernel's to take back.
-func residentMemory(pid int) (int64, error) {
+func ResidentMemory(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
