@@ -10,6 +10,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/latchkey/latchkey/internal/link"
+	"github.com/latchkey/latchkey/internal/strictyaml"
+	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
 )
 
 // docsRoot is where the documents stand.
@@ -48,7 +54,7 @@ func readDocument(t *testing.T, name string) string {
 // block is a fenced block of a document.
 type block struct {
 	line int
-	kind string // sh; file; text or json, which is what the sh block before it prints
+	kind string // sh; file; yaml serve or sidecar; text or json, which is what the sh block before it prints
 	file string // of a file block: what it is called
 	text string
 }
@@ -57,6 +63,8 @@ var (
 	fence = regexp.MustCompile("(?ms)^(?:<!-- file: ([\\w.-]+) -->\n)?```([a-z ]*)\n(.*?)^```$")
 	// The documentation of the language has examples that its own tests run.
 	ofTheLanguage = regexp.MustCompile(`^yaml (policy|fragment|error)$`)
+	// A configuration of one of the processes.
+	ofProcess = regexp.MustCompile(`^yaml (serve|sidecar)$`)
 )
 
 // blocksOf returns what is to be run of a document, in order. A file is a block
@@ -71,7 +79,7 @@ func blocksOf(document string) (all []block, err error) {
 		follows := before
 		before = b.kind
 		switch {
-		case b.kind == "sh", b.kind == "file", (b.kind == "text" || b.kind == "json") && follows == "sh":
+		case b.kind == "sh", b.kind == "file", ofProcess.MatchString(b.kind), (b.kind == "text" || b.kind == "json") && follows == "sh":
 			all = append(all, b)
 		case b.kind == "", ofTheLanguage.MatchString(b.kind), b.kind == "text" && follows == "yaml error":
 		default:
@@ -190,6 +198,18 @@ func sameJSON(got, want any) bool {
 		}
 	}
 	return true
+}
+
+// configures returns what a process would say is wrong with its configuration.
+func (b block) configures() error {
+	m := map[string]interface {
+		proto.Message
+		GetTls() *configv1.TLS
+	}{"yaml serve": &configv1.Serve{}, "yaml sidecar": &configv1.Sidecar{}}[b.kind]
+	if _, err := strictyaml.Decode(b.kind, []byte(b.text), m); err != nil {
+		return err
+	}
+	return link.Check(m.GetTls())
 }
 
 func TestDocsOutputIsCompared(t *testing.T) {

@@ -3,17 +3,24 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/latchkey/latchkey/internal/envoytest"
 )
@@ -23,15 +30,17 @@ const shellPatience = 2 * time.Minute
 
 // shell is a shell that commands are typed into, in a folder of its own. What
 // is typed runs as it is; only the ports and the shared memory of the machine,
-// which others use too, are left alone: `latchkey serve` gets --http, `envoy`
-// --disable-hot-restart, and the examples another port to listen on.
+// which others use too, are left alone: `latchkey serve` and `latchkey-sidecar` get
+// --http, `envoy` --disable-hot-restart, and the examples and admin APIs other ports
+// to listen on.
 type shell struct {
 	t     *testing.T
 	dir   string
 	proxy string // where the Envoys of the examples listen
+	admin string // where the admin API of the documents listens over TCP
 	in    io.Writer
 	codes *bufio.Reader
-	jobs  int
+	jobs  []string // process ids of what runs in the background
 }
 
 func newShell(t *testing.T) *shell {
@@ -41,7 +50,7 @@ func newShell(t *testing.T) *shell {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &shell{t: t, dir: filepath.Join(dir, "notes"), proxy: freeAddress(t)}
+	s := &shell{t: t, dir: filepath.Join(dir, "notes"), proxy: freeAddress(t), admin: freeAddress(t)}
 	bin := filepath.Join(dir, "bin")
 	for _, folder := range []string{s.dir, bin} {
 		if err := os.Mkdir(folder, 0o700); err != nil {
@@ -54,6 +63,10 @@ func newShell(t *testing.T) *shell {
 		t.Fatal(err)
 	}
 	s.wrapper(bin, "latchkey", `case "$1" in serve) shift; set -- serve --http 127.0.0.1:0 "$@";; esac`+"\nexec "+latchkey+` "$@"`)
+	if err := sidecarBeside(); err != nil {
+		t.Fatal(err)
+	}
+	s.wrapper(bin, "latchkey-sidecar", "exec "+latchkey+`-sidecar --http 127.0.0.1:0 "$@"`)
 	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + os.TempDir()}
 	if envoy, err := envoytest.Find(); err == nil {
 		s.wrapper(bin, "envoy", "exec "+envoy+` --disable-hot-restart "$@"`)
@@ -61,6 +74,12 @@ func newShell(t *testing.T) *shell {
 	}
 	s.start(env)
 	return s
+}
+
+// here is text of a document with a port of this machine that is free.
+func (s *shell) here(text string) string {
+	_, port, _ := strings.Cut(s.admin, ":")
+	return strings.ReplaceAll(text, ":9905", ":"+port)
 }
 
 func (s *shell) wrapper(bin, name, script string) {
@@ -121,9 +140,17 @@ func (s *shell) start(env []string) {
 	})
 }
 
-// typed runs a command and returns what it printed and its exit code.
+// killed is the end of a process in the background, by its id or a variable that has it.
+var killed = regexp.MustCompile(`^kill (\$\S+); wait (\$\S+)`)
+
+// typed runs a command and returns what it printed and its exit code. A document that
+// ends what it began in the background sees to its exit code.
 func (s *shell) typed(text string) (stdout, stderr string, code int) {
 	s.t.Helper()
+	if who := killed.FindStringSubmatch(text); who != nil && who[1] == who[2] {
+		pid, _, _ := s.typed("echo " + who[1])
+		s.jobs = slices.DeleteFunc(s.jobs, func(job string) bool { return job == strings.TrimSpace(pid) })
+	}
 	out, errs := filepath.Join(s.dir, "..", "stdout"), filepath.Join(s.dir, "..", "stderr")
 	line := fmt.Sprintf("{ %s\n} </dev/null >%s 2>%s 3>&-; echo $? >&3\n", text, out, errs)
 	answer := make(chan string, 1)
@@ -156,10 +183,6 @@ func (s *shell) typed(text string) (stdout, stderr string, code int) {
 	if err != nil {
 		s.t.Fatalf("%s: %s\n%s", text, said, printed[1])
 	}
-	// A document that ends what it began in the background sees to its exit code.
-	if strings.HasPrefix(text, "kill $!; wait $!") {
-		s.jobs--
-	}
 	return printed[0], printed[1], code
 }
 
@@ -170,18 +193,22 @@ func (s *shell) job(text string) {
 	if code != 0 {
 		s.t.Fatalf("%s: exit code %d\n%s", text, code, stderr)
 	}
-	s.jobs++
-	_, _, _ = s.typed(fmt.Sprintf("job%d=$!", s.jobs))
-	log := filepath.Join(s.dir, "..", fmt.Sprintf("job%d", s.jobs))
+	pid, _, _ := s.typed("echo $!")
+	s.jobs = append(s.jobs, strings.TrimSpace(pid))
+	log := filepath.Join(s.dir, "..", "job"+strings.TrimSpace(pid))
 	// The next command has files of the same names: this one keeps writing into its own.
 	if err := os.Rename(filepath.Join(s.dir, "..", "stderr"), log); err != nil {
 		s.t.Fatal(err)
 	}
+	if data := sidecarData.FindStringSubmatch(text); data != nil {
+		socket := filepath.Join(s.dir, data[1], "authz.sock")
+		eventually(s.t, "a ready `"+text+"`", func() error { return serving(s.t, socket) })
+		return
+	}
 	eventually(s.t, "a ready `"+text+"`", func() error {
-		status := exec.Command("latchkey", "status")
-		status.Dir = s.dir
-		if out, err := status.CombinedOutput(); err != nil {
-			return fmt.Errorf("%w: %s", err, out)
+		// As it would be typed: by what the document has exported.
+		if _, stderr, code := s.typed("latchkey status"); code != 0 {
+			return fmt.Errorf("exit code %d: %s", code, stderr)
 		}
 		return nil
 	})
@@ -190,11 +217,32 @@ func (s *shell) job(text string) {
 // end ends what runs in the background. Each process must end in good order.
 func (s *shell) end() {
 	s.t.Helper()
-	for ; s.jobs > 0; s.jobs-- {
-		if _, _, code := s.typed(fmt.Sprintf("kill $job%d; wait $job%d", s.jobs, s.jobs)); code != 0 {
+	for len(s.jobs) > 0 {
+		pid := s.jobs[len(s.jobs)-1]
+		s.jobs = s.jobs[:len(s.jobs)-1]
+		if _, _, code := s.typed(fmt.Sprintf("kill %s; wait %s", pid, pid)); code != 0 {
 			s.t.Errorf("a process in the background ended with exit code %d", code)
 		}
 	}
+}
+
+// sidecarData is the folder of a sidecar, as it is typed.
+var sidecarData = regexp.MustCompile(`^latchkey-sidecar .*--data (\S+)`)
+
+// serving returns an error unless the process that answers on a socket can decide requests.
+func serving(t *testing.T, socket string) error {
+	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{})
+	if err == nil && answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		err = errors.New(answer.GetStatus().String())
+	}
+	return err
 }
 
 // untilInterrupted runs a command that serves until Ctrl-C: an Envoy with an

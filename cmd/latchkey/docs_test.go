@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -79,18 +80,26 @@ func TestDocs(t *testing.T) {
 }
 
 func runDocument(t *testing.T, name string, blocks []block) {
+	if _, err := exec.LookPath("openssl"); err != nil && strings.Contains(readDocument(t, name), "\nopenssl ") {
+		t.Skip("there is no openssl, which the document makes certificates with")
+	}
 	s := newShell(t)
 	printed := ""
 	for _, b := range blocks {
 		switch b.kind {
 		case "file":
-			if err := os.WriteFile(filepath.Join(s.dir, b.file), []byte(b.text), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(s.dir, b.file), []byte(s.here(b.text)), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		case "sh":
 			printed = ""
 			for _, c := range commandsOf(b.text) {
+				c.text = s.here(c.text)
 				printed += runCommand(t, s, name, c)
+			}
+		case "yaml serve", "yaml sidecar":
+			if err := b.configures(); err != nil {
+				t.Errorf("%s:%d: %v", name, b.line, err)
 			}
 		default:
 			if err := b.prints(printed); err != nil {
@@ -121,8 +130,8 @@ func runCommand(t *testing.T, s *shell, document string, c command) string {
 		c.text = in.instead
 	}
 	if c.background {
-		if !strings.HasPrefix(c.text, "latchkey serve ") {
-			t.Fatalf("%s: how can be told that `%s` is ready? Only latchkey serve runs in the background", document, c.text)
+		if !strings.HasPrefix(c.text, "latchkey serve ") && !sidecarData.MatchString(c.text) {
+			t.Fatalf("%s: how can be told that `%s` is ready? Only latchkey serve, and latchkey-sidecar with --data, run in the background", document, c.text)
 		}
 		s.job(c.text)
 		return ""
