@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"google.golang.org/grpc"
 
-	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
 	replicav1 "github.com/latchkey/latchkey/proto/latchkey/replica/v1"
 	"github.com/latchkey/latchkey/storage"
 )
@@ -177,8 +175,6 @@ func (c *connection) run() error {
 	}
 }
 
-func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d) }
-
 // tell tells the hub why the session ends, where that is the replica's doing.
 func (c *connection) tell(err error) {
 	text := ""
@@ -311,58 +307,6 @@ func (c *connection) welcome(m *replicav1.Welcome) error {
 	return c.ask(sinceBoot())
 }
 
-// apply applies entries, together with those that came meanwhile: one write to the disk for all.
-func (c *connection) apply(entries []*logv1.Entry) error {
-	if len(entries) == 0 {
-		return ErrOrder
-	}
-	size := sizeOf(entries)
-	var rest *replicav1.FollowResponse
-	for rest == nil && size < applyBytes {
-		select {
-		case m := <-c.came:
-			if more := m.GetEntries().GetEntries(); len(more) > 0 {
-				entries, size = append(entries, more...), size+sizeOf(more)
-			} else {
-				rest = m
-			}
-			continue
-		default:
-		}
-		break
-	}
-	f, last := c.f, entries[len(entries)-1]
-	to, err := readPosition(&logv1.Position{Epoch: last.GetEpoch(), Revision: last.GetRevision(), Digest: last.GetDigest()})
-	if err != nil {
-		return err
-	}
-	if err := f.state.Came(entries[0].GetRevision(), to); err != nil {
-		return err
-	}
-	if c.hubAt.Before(to) {
-		c.hubAt = to
-	}
-	at, err := f.o.DB.Apply(c.ctx, entries)
-	if err != nil {
-		return c.refused(err)
-	}
-	f.metrics.entries.Add(float64(len(entries)))
-	if err := c.stored(at); err != nil || rest == nil {
-		return err
-	}
-	return c.take(rest)
-}
-
-func sizeOf(entries []*logv1.Entry) (n int) {
-	for _, e := range entries {
-		for _, p := range e.GetPuts() {
-			n += len(p.GetValue()) + len(p.GetName())
-		}
-		n += 64
-	}
-	return n
-}
-
 // refused notes that the store doesn't take what came. Where it may take it later, that is all; else only a snapshot
 // helps: of policies that this version doesn't know the hub may have others by now.
 func (c *connection) refused(err error) error {
@@ -376,52 +320,4 @@ func (c *connection) refused(err error) error {
 		c.f.stuck = c.hubAt
 	}
 	return err
-}
-
-// stored notes where the store is, and acknowledges it.
-func (c *connection) stored(at storage.Position) error {
-	c.f.state.Stored(at)
-	c.f.stuck = storage.Position{}
-	c.f.publish()
-	return c.send(&replicav1.FollowRequest{Message: &replicav1.FollowRequest_Applied{Applied: &replicav1.Applied{Position: wirePosition(at)}}})
-}
-
-// lookAround asks the other hubs where they are, while the session goes on.
-func (c *connection) lookAround() {
-	if len(c.f.o.Hubs) < 2 {
-		return
-	}
-	go func() {
-		found, err := locate(c.ctx, c.f.o.Hubs)
-		if err != nil {
-			return // they are looked for again
-		}
-		select {
-		case c.others <- found:
-		case <-c.ctx.Done():
-		}
-	}()
-}
-
-// compare ends the session where another hub was found further ahead twice: once may be a matter of moments.
-func (c *connection) compare(found []located) error {
-	own := c.f.state.At
-	for _, one := range found {
-		if one.Name == c.hub.Name && own.Before(one.at) {
-			own = one.at
-		}
-	}
-	good := c.f.worthy(found)
-	if len(good) == 0 {
-		return nil
-	}
-	best := furthest(good)
-	if best.Name == c.hub.Name || !own.Before(best.at) {
-		c.further = 0
-		return nil
-	}
-	if c.further++; c.further < 2 {
-		return nil
-	}
-	return fmt.Errorf("%w: %s is at %s", errAhead, best.Name, best.at)
 }

@@ -2,10 +2,7 @@ package replica
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"hash/crc32"
 	"io"
 	"time"
 
@@ -82,94 +79,6 @@ func (h *Hub) Follow(stream grpc.BidiStreamingServer[replicav1.FollowRequest, re
 	defer h.senders.retire(s)
 	h.senders.begin(s)
 	return s.receive()
-}
-
-// hello waits for the first message.
-func (s *subscription) hello() (*replicav1.Hello, error) {
-	type first struct {
-		m   *replicav1.FollowRequest
-		err error
-	}
-	came := make(chan first, 1)
-	go func() {
-		m, err := s.stream.Recv()
-		came <- first{m, err}
-	}()
-	patience := time.NewTimer(helloTime)
-	defer patience.Stop()
-	select {
-	case <-patience.C:
-		return nil, errHello
-	case f := <-came:
-		if f.err != nil {
-			return nil, f.err
-		}
-		return f.m.GetHello(), validHello(f.m.GetHello())
-	}
-}
-
-// validHello returns what is wrong with a Hello.
-func validHello(m *replicav1.Hello) error {
-	wrong := func(format string, args ...any) error { return status.Errorf(codes.InvalidArgument, format, args...) }
-	id, err := hex.DecodeString(m.GetId())
-	switch {
-	case m == nil:
-		return wrong("the first message must be a Hello")
-	case m.GetProtocol() != protocol:
-		return wrong("this hub speaks version %d of the protocol, and the replica version %d: run versions of Latchkey that are closer together", protocol, m.GetProtocol())
-	case err != nil || len(id) != 16:
-		return wrong("the replica's id must be 32 hex digits")
-	case !printable(m.GetName(), 253) || !printable(m.GetVersion(), 128):
-		return wrong("the replica's name and version must be short and printable")
-	}
-	if _, err := readLimit(m.GetMaxStaleness()); err != nil {
-		return wrong("max_staleness: %v", err)
-	}
-	if _, err := readPosition(m.GetPosition()); err != nil {
-		return wrong("position: %v", err)
-	}
-	if age := m.GetLeaseAge(); age != nil && (age.CheckValid() != nil || age.AsDuration() < 0) {
-		return wrong("lease_age must not be negative")
-	}
-	return nil
-}
-
-// printable reports whether a text is short and of printable ASCII: it stands in logs and tables.
-func printable(text string, most int) bool {
-	for i := range len(text) {
-		if text[i] < ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return len(text) <= most
-}
-
-// welcome decides how to go on, notes the replica, and tells it.
-func (s *subscription) welcome(hello *replicav1.Hello) (Course, error) {
-	at, _ := readPosition(hello.GetPosition())
-	limit, _ := readLimit(hello.GetMaxStaleness())
-	now := s.hub.db.Position()
-	_, why := s.hub.db.Since(at, 1)
-	course := CourseFor(now, at, hello.GetSnapshot(), why)
-	if course == Undecided {
-		s.hub.log.Error("the store can't be read for a replica", "error", why)
-		return course, status.Error(codes.Unavailable, "the hub can't read its store: its log tells why")
-	}
-	if course == Entries {
-		s.sent, s.furthest = at, at
-	}
-	s.insists = hello.GetSnapshot()
-	begin := beginning{limit: limit, at: at, course: course, leased: hello.GetLeaseAge() != nil, age: hello.GetLeaseAge().AsDuration()}
-	if err := s.hub.join(s, hello, begin); err != nil {
-		return course, err
-	}
-	err := s.send(&replicav1.FollowResponse{Message: &replicav1.FollowResponse_Welcome{Welcome: &replicav1.Welcome{
-		Position: wirePosition(now), Course: courses[course], Origin: s.hub.db.Origin(),
-	}}})
-	if err != nil {
-		s.hub.leave(s)
-	}
-	return course, err
 }
 
 // send sends a message, encoded already or not.
@@ -339,48 +248,4 @@ func (s *subscription) take(m *replicav1.FollowRequest) error {
 		return status.Error(codes.InvalidArgument, "this message has no place here")
 	}
 	return nil
-}
-
-// chunkBytes is how much of a snapshot one message holds.
-const chunkBytes = 64 << 10
-
-// snapshot sends the whole store, from a file.
-func (s *subscription) snapshot() error {
-	h := s.hub
-	one, err := h.spools.get(s.stream.Context(), s.insists)
-	if err != nil {
-		if s.stream.Context().Err() == nil {
-			h.log.Error("a snapshot for a replica can't be made", "error", err)
-		}
-		return status.Error(codes.Unavailable, "the hub can't make a snapshot: its log tells why")
-	}
-	defer h.spools.release(one)
-	h.log.Info("sending a snapshot", "replica", s.member.name, "identity", s.identity, "revision", one.Position.Revision, "bytes", one.bytes)
-	if err := s.send(&replicav1.FollowResponse{Message: &replicav1.FollowResponse_SnapshotBegin{SnapshotBegin: &replicav1.SnapshotBegin{
-		Position: wirePosition(one.Position), At: timestamppb.New(one.Latest), Bytes: uint64(one.bytes),
-	}}}); err != nil {
-		return err
-	}
-	buffer := make([]byte, chunkBytes)
-	for offset := int64(0); offset < one.bytes; {
-		n, err := one.file.ReadAt(buffer[:min(chunkBytes, one.bytes-offset)], offset)
-		if n == 0 && err != nil {
-			return fmt.Errorf("reading a snapshot: %w", err)
-		}
-		offset += int64(n)
-		if err := s.send(&replicav1.FollowResponse{Message: &replicav1.FollowResponse_SnapshotChunk{SnapshotChunk: &replicav1.SnapshotChunk{
-			Data: buffer[:n], Crc32C: crc32.Checksum(buffer[:n], castagnoli),
-		}}}); err != nil {
-			return err
-		}
-		if err := s.ended(); err != nil {
-			return err
-		}
-	}
-	s.expect(one.Position)
-	s.sent = one.Position
-	h.metrics.snapshots.Inc()
-	return s.send(&replicav1.FollowResponse{Message: &replicav1.FollowResponse_SnapshotEnd{SnapshotEnd: &replicav1.SnapshotEnd{
-		Sha256: one.sum[:], Objects: one.Objects,
-	}}})
 }
