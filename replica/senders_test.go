@@ -113,7 +113,7 @@ func TestSessionsAreReplaced(t *testing.T) {
 func TestSessionsComeAndGo(t *testing.T) {
 	h := startHub(t, storagetest.Dir(t))
 	commit(t, h.db, storage.Change{Action: "keys.create", Keys: []*key.Record{record(0)}})
-	const replicas, turns = 8, 10
+	const replicas, turns = 8, 50
 	done := make(chan error, replicas)
 	for n := range replicas {
 		target := h.target(t)
@@ -163,6 +163,9 @@ func stay(ctx context.Context, h *hubProcess, target Target, id string, entries 
 		Protocol: protocol, Id: id, Name: "by hand", Version: "test", Position: wirePosition(at), MaxStaleness: wireLimit(time.Minute),
 	}}}); err != nil {
 		return err
+	}
+	if m, err := stream.Recv(); err != nil || m.GetWelcome() == nil {
+		return fmt.Errorf("the first message isn't a Welcome: %v, %w", m, err)
 	}
 	for got := 0; got < entries; {
 		m, err := stream.Recv()
