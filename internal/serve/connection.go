@@ -59,8 +59,9 @@ func (l boundedListener) Accept() (net.Conn, error) {
 		if own := l.all.add(c); own != nil {
 			return own, nil
 		}
-		refuse(c)
+		// Counted first: who is told has been counted.
 		l.all.refusals.add(connectionsLimit, "a connection was refused", maxConnections)
+		refuse(c)
 	}
 }
 
