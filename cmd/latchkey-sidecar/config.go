@@ -95,11 +95,7 @@ SIGTERM and SIGINT end the process once the requests in flight are answered.`,
 func configure(file string, flags *configv1.Sidecar) (*config, error) {
 	read := &configv1.Sidecar{}
 	if file != "" {
-		text, err := strictyaml.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("reading the configuration: %w", err)
-		}
-		if _, err := strictyaml.Decode(file, text, read); err != nil {
+		if err := strictyaml.DecodeFile("the configuration", file, read); err != nil {
 			return nil, err
 		}
 		link.Beside(file, read.Tls)

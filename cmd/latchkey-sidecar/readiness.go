@@ -79,40 +79,23 @@ func (p *process) registry() *prometheus.Registry {
 		r.MustRegister(p.link.Collectors()...)
 	}
 	r.MustRegister(serve.ThisBuild(version).Info())
-	gauge := func(name, help string, value func() float64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
-	}
-	count := func(of func(*storage.View) int) func() float64 {
-		return func() float64 { return float64(of(p.db.Now())) }
-	}
-	truth := func(is func() bool) func() float64 {
-		return func() float64 {
-			if is() {
-				return 1
+	r.MustRegister(
+		serve.Gauge("latchkey_ready", "1 when requests can be decided, else 0.", serve.Truth(func() bool { ok, _, _ := p.answerable(); return ok })),
+		serve.Gauge("latchkey_replica_stale", "1 while keys of no type are answered because no hub has been heard of for too long, else 0.", serve.Truth(func() bool {
+			ok, _, _ := p.answerable()
+			return !ok && p.db.Position().Revision > 0
+		})),
+		serve.Gauge("latchkey_replica_lease_seconds", "How long requests are decided without news of a hub from now on; -1 for without limit.", func() float64 {
+			ok, _, left := p.answerable()
+			switch {
+			case !ok:
+				return 0
+			case left == 0:
+				return -1
 			}
-			return 0
-		}
-	}
-	gauge("latchkey_ready", "1 when requests can be decided, else 0.", truth(func() bool { ok, _, _ := p.answerable(); return ok }))
-	gauge("latchkey_replica_stale", "1 while keys of no type are answered because no hub has been heard of for too long, else 0.", truth(func() bool {
-		ok, _, _ := p.answerable()
-		return !ok && p.db.Position().Revision > 0
-	}))
-	gauge("latchkey_replica_lease_seconds", "How long requests are decided without news of a hub from now on; -1 for without limit.", func() float64 {
-		ok, _, left := p.answerable()
-		switch {
-		case !ok:
-			return 0
-		case left == 0:
-			return -1
-		}
-		return left.Seconds()
-	})
-	gauge("latchkey_store_revision", "Revision of the store.", count(func(v *storage.View) int { return int(v.Position().Revision) }))
-	gauge("latchkey_store_degraded", "1 while the store takes no writes, else 0.", truth(func() bool { return p.store.Problem() != nil }))
-	gauge("latchkey_store_keys", "Keys that are not revoked.", count(func(v *storage.View) int { k, _, _ := v.Counts(); return k }))
-	gauge("latchkey_store_memory_bytes", "Memory that keys, tenants and principals take.", count((*storage.View).Memory))
-	gauge("latchkey_store_tenants", "Tenants in the directory.", count(func(v *storage.View) int { _, t, _ := v.Counts(); return t }))
-	gauge("latchkey_store_principals", "Principals in the directory.", count(func(v *storage.View) int { _, _, p := v.Counts(); return p }))
+			return left.Seconds()
+		}),
+	)
+	r.MustRegister(serve.StoreMetrics(func() (*storage.View, uint64) { v := p.db.Now(); return v, v.Position().Revision }, p.store)...)
 	return r
 }

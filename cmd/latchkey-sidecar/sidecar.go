@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"google.golang.org/grpc"
@@ -35,12 +34,12 @@ type process struct {
 	store    *serve.StoreHealth
 	memory   *serve.Memory
 
-	listeners []*serve.Listener
+	listeners serve.Listeners
 }
 
 // runSidecar serves until the context ends.
 func runSidecar(ctx context.Context, c *config, log *slog.Logger) (err error) {
-	p := &process{config: c, log: log, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName)}
+	p := &process{config: c, log: log, listeners: serve.Listeners{Log: log}, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName)}
 	if c.tls != nil {
 		if p.link, err = link.Open(ctx, c.tls, log); err != nil {
 			return fmt.Errorf("opening the links to hubs: %w", err)
@@ -126,23 +125,11 @@ func (p *process) follow() (closeAll func() error, err error) {
 
 // group opens every listener, or none, and returns all that runs.
 func (p *process) group() (*serve.Group, error) {
-	open := func(name string, at serve.Address, mode os.FileMode) (*serve.Listener, error) {
-		l, err := at.Listen(mode)
-		if err != nil {
-			for _, other := range p.listeners {
-				err = errors.Join(err, other.Close())
-			}
-			return nil, err
-		}
-		p.listeners = append(p.listeners, l)
-		p.log.Info("listening", "for", name, "address", l.Address().String())
-		return l, nil
-	}
-	check, err := open("check", p.config.listen, 0o660)
+	check, err := p.listeners.Open("check", p.config.listen, 0o660)
 	if err != nil {
 		return nil, err
 	}
-	debug, err := open("http", p.config.http, 0o660)
+	debug, err := p.listeners.Open("http", p.config.http, 0o660)
 	if err != nil {
 		return nil, err
 	}

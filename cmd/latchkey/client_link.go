@@ -48,11 +48,7 @@ func (l *clientLink) load() error {
 	if file == "" {
 		return nil
 	}
-	text, err := strictyaml.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("reading the configuration of commands: %w", err)
-	}
-	if _, err := strictyaml.Decode(file, text, l.read); err != nil {
+	if err := strictyaml.DecodeFile("the configuration of commands", file, l.read); err != nil {
 		return err
 	}
 	link.Beside(file, l.read.Tls)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -78,11 +77,7 @@ and SIGINT end the process once the requests in flight are answered.`,
 func configure(file string, flags *configv1.Serve) (*serveConfig, error) {
 	read := &configv1.Serve{}
 	if file != "" {
-		text, err := strictyaml.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("reading the configuration: %w", err)
-		}
-		if _, err := strictyaml.Decode(file, text, read); err != nil {
+		if err := strictyaml.DecodeFile("the configuration", file, read); err != nil {
 			return nil, err
 		}
 		for i, path := range read.Policy {

@@ -30,7 +30,7 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	defer signal.Stop(hangup)
 
 	memory := serve.NewMemory(log)
-	p := &process{config: config, log: log, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName), memory: memory}
+	p := &process{config: config, log: log, listeners: serve.Listeners{Log: log}, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName), memory: memory}
 	if err := p.openLink(ctx); err != nil {
 		return err
 	}
@@ -101,43 +101,26 @@ type process struct {
 	streams *serve.Streams // that replicas follow
 
 	// Written before anything is served.
-	listeners []namedListener
-}
-
-type namedListener struct {
-	name string
-	*serve.Listener
+	listeners serve.Listeners
 }
 
 // group opens every listener, or none, and returns all that runs.
 func (p *process) group() (*serve.Group, error) {
-	open := func(name string, at serve.Address, mode os.FileMode) (*serve.Listener, error) {
-		l, err := at.Listen(mode)
-		if err != nil {
-			for _, other := range p.listeners {
-				err = errors.Join(err, other.Close())
-			}
-			return nil, err
-		}
-		p.listeners = append(p.listeners, namedListener{name, l})
-		p.log.Info("listening", "for", name, "address", l.Address().String())
-		return l, nil
-	}
-	check, err := open("check", p.config.listen, 0o660)
+	check, err := p.listeners.Open("check", p.config.listen, 0o660)
 	if err != nil {
 		return nil, err
 	}
-	manage, err := open("admin", p.config.admin, 0o600)
+	manage, err := p.listeners.Open("admin", p.config.admin, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	debug, err := open("http", p.config.http, 0o660)
+	debug, err := p.listeners.Open("http", p.config.http, 0o660)
 	if err != nil {
 		return nil, err
 	}
 	var feed *serve.Listener
 	if p.hub != nil {
-		if feed, err = open("hub", p.config.hubListen, 0o600); err != nil {
+		if feed, err = p.listeners.Open("hub", p.config.hubListen, 0o600); err != nil {
 			return nil, err
 		}
 	}
@@ -168,10 +151,7 @@ func (p *process) group() (*serve.Group, error) {
 	g.Add(serve.Work, "SIGHUP", p.watchHangup)
 	if len(p.config.policies) > 0 {
 		if err := p.watchFiles(&g); err != nil {
-			for _, l := range p.listeners {
-				err = errors.Join(err, l.Close())
-			}
-			return nil, err
+			return nil, p.listeners.Close(err)
 		}
 	}
 	return &g, nil

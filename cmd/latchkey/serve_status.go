@@ -54,8 +54,8 @@ func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetSt
 		Version: thisBuild().Version, Ready: len(missing) == 0, Problems: problems, Degraded: degraded != nil,
 		Data: p.dataFolder(), StartedAt: timestamppb.New(p.started),
 	}
-	for _, l := range p.listeners {
-		status.Listeners = append(status.Listeners, &adminv1.Listener{Name: l.name, Address: l.Address().String()})
+	for _, l := range p.listeners.All() {
+		status.Listeners = append(status.Listeners, &adminv1.Listener{Name: l.Name, Address: l.Address().String()})
 	}
 	policies, err := p.admin.Policies()
 	if err != nil {
