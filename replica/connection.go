@@ -278,9 +278,7 @@ func (f *Follower) proven(hub time.Time) {
 	f.hubTime, f.heard = hub, time.Now()
 	f.mu.Unlock()
 	f.publish()
-	if err := f.remember(false); err != nil {
-		f.log.Warn("the lease can't be written down: after a restart a hub is needed before requests are answered", "error", err)
-	}
+	f.noteLease(false)
 }
 
 func (c *connection) welcome(m *replicav1.Welcome) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,11 +137,16 @@ func (f *Follower) publish() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen = f.state
-	p := &Proof{Hub: f.hubTime, Heard: f.heard, Limit: f.state.Lease.Limit}
-	switch s := &f.state; {
-	case !s.Lease.Proven, s.At.Before(s.Floor):
+	f.show()
+}
+
+// show makes the proof of what others are shown. The mutex must be held.
+func (f *Follower) show() {
+	s := &f.seen
+	p := &Proof{Hub: f.hubTime, Heard: f.heard, Limit: s.Lease.Limit}
+	if !s.Lease.Proven || s.At.Before(s.Floor) {
 		p.Limit = time.Nanosecond // there is none without contact
-	default:
+	} else {
 		// Where the machine was suspended this moves the contact back: Go's clock stood still.
 		p.Contact = time.Now().Add(s.Lease.Asked - sinceBoot())
 	}
@@ -154,6 +160,13 @@ func (f *Follower) remember(always bool) error {
 	f.memory.hub = f.hubTime
 	f.mu.Unlock()
 	return f.memory.remember(f.state.Lease, f.state.At, sinceBoot(), time.Now(), always)
+}
+
+// noteLease writes the lease down, and tells where that can't be done.
+func (f *Follower) noteLease(always bool) {
+	if err := f.remember(always); err != nil {
+		f.log.Warn("the lease can't be written down: after a restart a hub is needed before requests are answered", "error", err)
+	}
 }
 
 // Pauses between sessions.
@@ -170,11 +183,7 @@ const (
 
 // Run follows until the context ends. It goes on without hubs for as long as it takes.
 func (f *Follower) Run(ctx context.Context) error {
-	defer func() {
-		if err := f.remember(true); err != nil {
-			f.log.Warn("the lease can't be written down: after a restart a hub is needed before requests are answered", "error", err)
-		}
-	}()
+	defer f.noteLease(true)
 	watched := make(chan struct{})
 	watch, stop := context.WithCancel(ctx)
 	go func() {
@@ -241,21 +250,25 @@ var reasons = []struct {
 	{"silent", []error{ErrSilent}},
 	{"disk", []error{storage.ErrDisk, storage.ErrFailed, storage.ErrMoved}},
 	{"moved", []error{errAhead}},
-	{"lost", nil},
+	{lost, nil},
+}
+
+// lost is why a session ends that no other reason fits.
+const lost = "lost"
+
+func reasonOf(err error) string {
+	for _, r := range reasons {
+		if slices.ContainsFunc(r.is, func(one error) bool { return errors.Is(err, one) }) {
+			return r.name
+		}
+	}
+	return lost
 }
 
 // ended tells why a session is over, once for each reason.
 func (f *Follower) ended(err error) {
 	f.state.End()
-	why := reasons[len(reasons)-1].name
-	for _, r := range reasons {
-		for _, one := range r.is {
-			if errors.Is(err, one) && why == reasons[len(reasons)-1].name {
-				why = r.name
-			}
-		}
-	}
-	f.metrics.sessions.WithLabelValues(why).Inc()
+	f.metrics.sessions.WithLabelValues(reasonOf(err)).Inc()
 	text := "the session ended"
 	if err != nil {
 		text = err.Error()
@@ -293,18 +306,9 @@ func (f *Follower) watchSuspends(ctx context.Context) {
 		if now := sinceBoot() - time.Since(processStart); now-apart > 50*time.Millisecond {
 			f.log.Warn("the machine was suspended: leases ran on meanwhile", "for", (now - apart).Round(time.Millisecond).String())
 			apart = now
-			f.republish()
+			f.mu.Lock()
+			f.show()
+			f.mu.Unlock()
 		}
-	}
-}
-
-// republish moves the contact to where it belongs.
-func (f *Follower) republish() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	p := *f.proof.Load()
-	if !p.Contact.IsZero() {
-		p.Contact = time.Now().Add(f.seen.Lease.Asked - sinceBoot())
-		f.proof.Store(&p)
 	}
 }

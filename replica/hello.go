@@ -89,11 +89,7 @@ func (s *subscription) welcome(hello *replicav1.Hello) (Course, error) {
 	if err := s.hub.join(s, hello, begin); err != nil {
 		return course, err
 	}
-	err := s.send(&replicav1.FollowResponse{Message: &replicav1.FollowResponse_Welcome{Welcome: &replicav1.Welcome{
+	return course, s.send(&replicav1.FollowResponse{Message: &replicav1.FollowResponse_Welcome{Welcome: &replicav1.Welcome{
 		Position: wirePosition(now), Course: courses[course], Origin: s.hub.db.Origin(),
 	}}})
-	if err != nil {
-		s.hub.leave(s)
-	}
-	return course, err
 }

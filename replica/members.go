@@ -120,13 +120,12 @@ func (h *Hub) join(s *subscription, hello *replicav1.Hello, begin beginning) err
 		return nil
 	}
 	if err := h.saver.save(); err != nil {
-		h.leave(s)
 		return fmt.Errorf("writing the roster of replicas: %w", err)
 	}
 	return nil
 }
 
-// leave notes that a session is over.
+// leave notes that a session is over, whether it came to be that of a replica or not.
 func (h *Hub) leave(s *subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -93,7 +93,12 @@ func newFollowerMetrics(f *Follower) *followerMetrics {
 		}),
 		connected: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "latchkey_replica_connected", Help: "1 while a hub feeds this replica, else 0.",
-		}, func() float64 { return f.number(func(s Status) bool { return s.Hub != "" }) }),
+		}, func() float64 {
+			if f.Status().Hub != "" {
+				return 1
+			}
+			return 0
+		}),
 		age: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "latchkey_replica_age_seconds", Help: "How long ago this replica was last proven to be up to date; -1 for never.",
 		}, func() float64 {
@@ -107,13 +112,6 @@ func newFollowerMetrics(f *Follower) *followerMetrics {
 		m.sessions.WithLabelValues(why.name)
 	}
 	return m
-}
-
-func (f *Follower) number(is func(Status) bool) float64 {
-	if is(f.Status()) {
-		return 1
-	}
-	return 0
 }
 
 // Collectors returns the replica's metrics.

@@ -63,11 +63,11 @@ func (h *Hub) Follow(stream grpc.BidiStreamingServer[replicav1.FollowRequest, re
 	if err != nil {
 		return err
 	}
+	defer h.leave(s)
 	course, err := s.welcome(hello)
 	if err != nil {
 		return err
 	}
-	defer h.leave(s)
 	h.metrics.session(course)
 	switch course {
 	case Behind:
