@@ -16,7 +16,6 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/latchkey/latchkey/internal/envoytest"
 	"github.com/latchkey/latchkey/internal/link/linktest"
 	"github.com/latchkey/latchkey/internal/netns"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
@@ -33,10 +32,7 @@ func newFleet(t *testing.T, seed uint64) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := envoytest.SocketDir()
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := keptFolder(t, "stores, logs and drawings")
 	ctx, cancel := context.WithCancel(t.Context())
 	f := &fleet{t: t, ctx: ctx, dir: dir, began: time.Now(), network: network, unload: make(chan struct{}), counts: map[string]int{}}
 	t.Cleanup(func() {
@@ -49,11 +45,6 @@ func newFleet(t *testing.T, seed uint64) *fleet {
 		if err := network.Close(); err != nil {
 			t.Error(err)
 		}
-		if t.Failed() {
-			t.Logf("stores, logs and drawings are kept in %s", dir)
-			return
-		}
-		_ = os.RemoveAll(dir)
 	})
 	f.settleIn()
 	client, base := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -17,7 +17,6 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/latchkey/latchkey/internal/envoytest"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	directoryv1 "github.com/latchkey/latchkey/proto/latchkey/directory/v1"
 )
@@ -61,17 +60,7 @@ const (
 )
 
 func newKilledFleet(t *testing.T, kills int) *killedFleet {
-	dir, err := envoytest.SocketDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the stores are kept in %s", dir)
-			return
-		}
-		_ = os.RemoveAll(dir)
-	})
+	dir := keptFolder(t, "the stores")
 	f := &killedFleet{t: t, dir: dir, applied: map[string]uint64{}, news: make(chan struct{}), failed: make(chan struct{}), alone: make(chan struct{})}
 	f.left.Store(int64(kills))
 	return f

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/latchkey/latchkey/internal/envoytest"
 	"github.com/latchkey/latchkey/policyfile"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
@@ -34,17 +33,7 @@ type history struct {
 }
 
 func newHistory(t *testing.T, sum *tally, seed uint64) *history {
-	dir, err := envoytest.SocketDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the store is kept in %s", dir)
-			return
-		}
-		_ = os.RemoveAll(dir)
-	})
+	dir := keptFolder(t, "the store")
 	h := &history{t: t, data: filepath.Join(dir, "d"), rand: rand.New(rand.NewPCG(seed, 0)), scopes: map[string][]string{}, policies: map[string]string{}, tally: sum}
 	made := func(name string, i uint64) *writer {
 		return &writer{h: h, name: name, rand: rand.New(rand.NewPCG(seed, i)), byID: map[string]*ownKey{}, touched: map[*ownKey]bool{}}

@@ -48,6 +48,23 @@ func build(name string) (string, error) {
 	return path, nil
 }
 
+// keptFolder makes a folder whose sockets' paths fit, with room for what is kept there after a failure.
+func keptFolder(t *testing.T, what string) string {
+	t.Helper()
+	dir, err := envoytest.SocketDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("kept in %s: %s", dir, what)
+			return
+		}
+		_ = os.RemoveAll(dir)
+	})
+	return dir
+}
+
 // server is a real `latchkey serve` with the four example policies.
 type server struct {
 	data   string
