@@ -26,6 +26,7 @@ type decision struct {
 	age       time.Duration // how long ago the view was proven to be current
 	presented *Presented
 	trace     *trace
+	digest    key.Digest       // of the token that was looked up
 	found     key.Facts        // what Verdict.Key points to
 	owner     directory.Tenant // that the key belongs to, once it was found active
 	reached   []string         // memory for Verdict.Tenants
@@ -128,7 +129,8 @@ func (d *decision) authenticated() policy.Reason {
 			return d.fail("credential", policy.KeyMalformed)
 		}
 		d.pass("credential")
-		if d.view.Keys.Lookup(token.Digest(), &d.found) {
+		d.digest = token.Digest()
+		if d.view.Keys.Lookup(d.digest, &d.found) {
 			d.Key = &d.found
 		}
 	} else {

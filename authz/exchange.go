@@ -13,6 +13,8 @@ type exchange struct {
 	decision decision
 	answer   answer
 	out      []byte // the CheckResponse
+
+	observation Observation
 }
 
 const (
@@ -42,6 +44,7 @@ func (x *exchange) release() {
 func (x *exchange) reset() {
 	x.request.reset()
 	x.decision.reset()
+	x.observation = Observation{}
 	clear(x.answer.headers)
 	clear(x.answer.remove)
 	x.answer.refuse()

@@ -93,8 +93,8 @@ func (r *Request) requestID() string {
 	if r.id != "" {
 		return r.id
 	}
-	id, times := r.header("x-request-id")
-	if times != 1 || !validRequestID(id) {
+	id := r.givenID()
+	if id == "" {
 		start := len(r.room)
 		r.room = append(r.room, make([]byte, 16)...)
 		fresh := r.room[start:]
@@ -103,6 +103,15 @@ func (r *Request) requestID() string {
 		id = r.room.since(start + len(fresh))
 	}
 	r.id = id
+	return id
+}
+
+// givenID is x-request-id where it can be repeated safely, else empty.
+func (r *Request) givenID() string {
+	id, times := r.header("x-request-id")
+	if times != 1 || !validRequestID(id) {
+		return ""
+	}
 	return id
 }
 

@@ -17,6 +17,8 @@ type Options struct {
 	Source Source           // required
 	Log    *slog.Logger     // nil: slog.Default()
 	Now    func() time.Time // nil: time.Now
+
+	Observers []Observer // told of each check, in this order
 }
 
 // Server is the ext_authz service. It is safe for concurrent use.
@@ -26,11 +28,13 @@ type Server struct {
 	log     *slog.Logger
 	now     func() time.Time
 	metrics *metrics
+
+	observers []Observer
 }
 
 // NewServer returns a server that answers from what the source knows.
 func NewServer(o Options) *Server {
-	s := &Server{source: o.Source, log: o.Log, now: o.Now, metrics: newMetrics()}
+	s := &Server{source: o.Source, log: o.Log, now: o.Now, metrics: newMetrics(), observers: o.Observers}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -84,7 +88,9 @@ func (s *Server) check(ctx context.Context, x *exchange) (err error) {
 		return s.internal()
 	}
 	x.out = a.append(x.out[:0])
-	s.metrics.count(v, s.now().Sub(start))
+	took := s.now().Sub(start)
+	s.metrics.count(v, took)
+	s.observe(ctx, x, start, took)
 	if s.log.Enabled(ctx, slog.LevelDebug) {
 		s.log.DebugContext(ctx, "check", "reason", v.Reason.String(), "facts", a.facts.told(), "revision", v.Revision)
 	}
