@@ -6,9 +6,15 @@ export GOFLAGS := -mod=readonly
 export CGO_ENABLED := 0
 # Tests that need a real Envoy take this one, and fail, instead of being skipped, when it is not there.
 export LATCHKEY_ENVOY := $(CURDIR)/.tools/bin/envoy
+# Likewise those that build the images and run them, which is for root on Linux. Without it (LATCHKEY_BUILDAH=) they are skipped.
+export LATCHKEY_BUILDAH ?= buildah
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 CONTAINER ?= docker
+# What images are for, as in linux/arm64: this machine, where nothing is said.
+PLATFORM ?=
+IMAGE = $(CONTAINER) build $(if $(PLATFORM),--platform $(PLATFORM)) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
 .PHONY: test tools generate format lint unit race e2e fuzz mutate bench bench-fleet microbench bench-compare demo fleet build image clean
 
@@ -39,6 +45,7 @@ lint: tools
 	go build ./...
 	go vet ./...
 	staticcheck ./...
+	hadolint --failure-threshold style Dockerfile
 	check-jsonschema --schemafile examples/policy.schema.json examples/*/policy.yaml
 
 # Unit tests and the stories of e2e/, with a real Envoy.
@@ -94,10 +101,10 @@ fleet: tools build
 build:
 	go build -trimpath -ldflags="-X main.version=$(VERSION)" -o bin/ ./cmd/...
 
-# Two images: everything, and the sidecar alone.
+# Two images: everything, and the sidecar alone. PLATFORM=linux/arm64 makes them for other machines than this one.
 image:
-	$(CONTAINER) build --target latchkey --build-arg VERSION=$(VERSION) -t localhost/latchkey:$(VERSION) .
-	$(CONTAINER) build --target sidecar --build-arg VERSION=$(VERSION) -t localhost/latchkey-sidecar:$(VERSION) .
+	$(IMAGE) --target latchkey -t localhost/latchkey:$(VERSION) .
+	$(IMAGE) --target sidecar -t localhost/latchkey-sidecar:$(VERSION) .
 
 clean:
 	rm -rf bin .tools
