@@ -22,7 +22,6 @@ const user = 65532
 var given = map[string][]string{
 	"latchkey-hub-tls":      {"tls.crt", "tls.key", "ca.crt"},
 	"latchkey-follower-tls": {"tls.crt", "tls.key", "ca.crt"},
-	"notes-envoy":           {"envoy.yaml"},
 }
 
 // rules collects what is wrong with the objects of one folder.
@@ -113,7 +112,7 @@ func (r *rules) service(o *object) {
 			if p.TargetPort == "http" || p.TargetPort == "latchkey-http" {
 				r.wrong("Service %s leads to %s, where profiles are", o.Metadata.Name, p.TargetPort)
 			}
-			if !slices.ContainsFunc(w.Spec.Template.Spec.Containers, func(c container) bool { return c.port(p.TargetPort) == p.Port }) {
+			if !slices.ContainsFunc(slices.Concat(w.Spec.Template.Spec.InitContainers, w.Spec.Template.Spec.Containers), func(c container) bool { return c.port(p.TargetPort) == p.Port }) {
 				r.wrong("Service %s: no container has the port %s as %d", o.Metadata.Name, p.TargetPort, p.Port)
 			}
 		}
@@ -171,12 +170,16 @@ func (r *rules) workload(o *object) {
 			r.wrong("%s: %s isn't a native sidecar", name, c.Name)
 		}
 	}
+	where := "" // the volume and the file in it where our process listens
 	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
 		place := name + ": " + c.Name
 		r.hardened(place, pod.SecurityContext, &c)
 		mounts := r.mounts(o, place, &c)
-		if c.ours() {
-			r.process(place, &c, mounts)
+		switch {
+		case c.ours():
+			where = r.process(place, &c, mounts)
+		case c.flag(configPath) != "":
+			r.envoy(place, pod, &c, mounts, where)
 		}
 	}
 }
@@ -194,7 +197,7 @@ func (r *rules) hardened(place string, pod security, c *container) {
 		s.Seccomp = pod.Seccomp
 	}
 	for what, ok := range map[string]bool{
-		"runs as another user than that of the image": s.NonRoot != nil && *s.NonRoot && s.User != nil && *s.User == user,
+		"runs as another user than that of the image": s.NonRoot != nil && *s.NonRoot && s.User != nil && *s.User > 0 && (!c.ours() || *s.User == user),
 		"may gain rights":                         s.Escalation != nil && !*s.Escalation && !s.Privileged,
 		"may write to its root":                   s.ReadOnlyRoot != nil && *s.ReadOnlyRoot,
 		"has capabilities":                        slices.Equal(s.Capabilities.Drop, []string{"ALL"}) && len(s.Capabilities.Add) == 0,
@@ -212,6 +215,7 @@ func (r *rules) hardened(place string, pod security, c *container) {
 // mount is a folder of a container.
 type mount struct {
 	at     string
+	volume string
 	files  []string // in it; nil: it is to be written to
 	config *object
 }
@@ -219,7 +223,7 @@ type mount struct {
 // mounts holds the mounts of a container against the volumes, and these against ConfigMaps and Secrets.
 func (r *rules) mounts(o *object, place string, c *container) (all []mount) {
 	for _, m := range c.Mounts {
-		one := mount{at: m.Path}
+		one := mount{at: m.Path, volume: m.Name}
 		found := slices.ContainsFunc(o.Spec.VolumeClaimTemplates, func(v struct{ Metadata meta }) bool { return v.Metadata.Name == m.Name })
 		for _, v := range o.Spec.Template.Spec.Volumes {
 			if v.Name != m.Name {
@@ -255,21 +259,36 @@ func (r *rules) mounts(o *object, place string, c *container) (all []mount) {
 	return all
 }
 
-// process holds a container of ours against the configuration that it reads.
-func (r *rules) process(place string, c *container, mounts []mount) {
+// configuration returns the text of a file that a container reads; nil where there is none, which is a mistake.
+func (r *rules) configuration(place, file string, mounts []mount) []byte {
+	for _, m := range mounts {
+		if m.at == path.Dir(file) && m.config != nil && m.config.Data[path.Base(file)] != "" {
+			return []byte(m.config.Data[path.Base(file)])
+		}
+	}
+	r.wrong("%s reads %q, which is in none of its ConfigMaps", place, file)
+	return nil
+}
+
+// inVolume returns which volume a path is in, and where; empty for none.
+func inVolume(mounts []mount, name string) string {
+	for _, m := range mounts {
+		if m.at == path.Dir(name) {
+			return m.volume + "/" + path.Base(name)
+		}
+	}
+	return ""
+}
+
+// process holds a container of ours against the configuration that it reads, and returns where Envoy reaches it.
+func (r *rules) process(place string, c *container, mounts []mount) (where string) {
 	file := ""
 	for _, a := range c.Args {
 		file, _ = strings.CutPrefix(a, "--config=")
 	}
-	var text []byte
-	for _, m := range mounts {
-		if m.at == path.Dir(file) && m.config != nil {
-			text = []byte(m.config.Data[path.Base(file)])
-		}
-	}
+	text := r.configuration(place, file, mounts)
 	if text == nil {
-		r.wrong("%s reads %q, which is in none of its ConfigMaps", place, file)
-		return
+		return ""
 	}
 	var http string
 	var err error
@@ -289,7 +308,9 @@ func (r *rules) process(place string, c *container, mounts []mount) {
 		if _, err = strictyaml.Decode(file, text, m); err == nil {
 			http = m.GetHttp()
 			r.reads(place, mounts, m.GetData(), m.GetTls())
-			r.writes(place, mounts, strings.TrimPrefix(m.GetListen(), "unix:"))
+			socket := strings.TrimPrefix(m.GetListen(), "unix:")
+			where = inVolume(mounts, socket)
+			r.writes(place, mounts, socket)
 			for _, hub := range m.GetHub() {
 				if _, err := serve.ParseAddress(hub); err != nil {
 					r.wrong("%s: hub: %v", place, err)
@@ -299,7 +320,7 @@ func (r *rules) process(place string, c *container, mounts []mount) {
 	}
 	if err != nil {
 		r.wrong("%s: %v", place, err)
-		return
+		return ""
 	}
 	port := "http"
 	if len(addresses) == 0 {
@@ -312,6 +333,7 @@ func (r *rules) process(place string, c *container, mounts []mount) {
 		}
 	}
 	r.probes(place, c, c.port(port))
+	return where
 }
 
 // probes ask for health that the process tells of, where it does.
