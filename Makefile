@@ -52,10 +52,10 @@ lint: tools
 unit: tools
 	go test ./...
 
-# What holds state or serves requests, under the race detector. e2e/ runs other processes: it has nothing to detect there. The
+# What holds state or serves requests, under the race detector. e2e/ and deploy/ run other processes: it has nothing to detect there. The
 # store's and the replicas' tests repeat themselves less: most of their time the disk has it, or walks through plain values.
 race: tools
-	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v -e /proto/ -e /e2e -e /bench -e /storage -e /replica)
+	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v -e /proto/ -e /e2e -e /deploy -e /bench -e /storage -e /replica)
 	CGO_ENABLED=1 go test -race -short -timeout 20m ./storage/... ./replica
 
 # Only the stories, each named as it runs.

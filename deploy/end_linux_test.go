@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"testing"
 )
@@ -9,14 +8,16 @@ import (
 // ends: a pod that is told to go drains, loses no request that is under way, and stops in the order of its halves.
 func ends(t *testing.T, hub, pod *runningPod) {
 	app := newApp(t, pod)
-	var key struct{ Token string }
-	made := latchkey(t, hub, "", "keys", "create", "--policy", "notes", "--type", "secret", "--tenant", "team:t_1", "--environment", "live", "--scope", "notes:read", "-o", "json")
-	if err := json.Unmarshal([]byte(made), &key); err != nil {
-		t.Fatal(err)
+	key := newKey(t, hub)
+	type answer struct {
+		*http.Response
+		err error
 	}
-	latchkey(t, hub, "", "replicas", "await", "--wait", "20s")
-	underWay := make(chan int, 1)
-	go func() { underWay <- pod.ask(t, "GET", "/v1/notes/held", key.Token).StatusCode }()
+	underWay := make(chan answer, 1)
+	go func() {
+		got, err := pod.ask(t.Context(), "GET", "/v1/notes/held", key.Token)
+		underWay <- answer{got, err}
+	}()
 	<-app.arrived
 
 	// The hooks run at once, when the pod is told to go. That of the application waits for as long as Envoy drains.
@@ -25,13 +26,12 @@ func ends(t *testing.T, hub, pod *runningPod) {
 		t.Fatalf("the preStop hook: %v\n%s%s", err, out, said)
 	}
 	// Others may not have heard yet: who comes is answered, and told to come no more.
-	got := pod.ask(t, "GET", "/v1/notes", key.Token)
-	if got.StatusCode != http.StatusOK || !got.Close {
-		t.Errorf("while Envoy drains a request is answered %d, and its connection goes on: %t", got.StatusCode, !got.Close)
+	if got := pod.answered(t, http.StatusOK, "GET", "/v1/notes", key.Token); !got.Close {
+		t.Error("while Envoy drains its connections go on")
 	}
 	close(app.held)
-	if status := <-underWay; status != http.StatusOK {
-		t.Errorf("the request that was under way is answered %d", status)
+	if got := <-underWay; got.err != nil || got.StatusCode != http.StatusOK {
+		t.Errorf("the request that was under way is answered %v, %v", got.Response, got.err)
 	}
 	if err := app.server.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)

@@ -149,14 +149,22 @@ func (r *rules) drain(place string, pod *pod, c *container, admin int) {
 	}
 }
 
-// A real Envoy takes the configuration, with what the pod adds to it.
-func TestEnvoyTakesItsConfiguration(t *testing.T) {
+// realEnvoy returns the Envoy that tests run. Without one they are skipped, unless LATCHKEY_ENVOY asks for it.
+func realEnvoy(t *testing.T) string {
+	t.Helper()
 	binary, err := envoytest.Find()
-	if err != nil && os.Getenv("LATCHKEY_ENVOY") == "" {
+	switch {
+	case err != nil && os.Getenv("LATCHKEY_ENVOY") == "":
 		t.Skip(err)
-	} else if err != nil {
+	case err != nil:
 		t.Fatal(err)
 	}
+	return binary
+}
+
+// A real Envoy takes the configuration, with what the pod adds to it.
+func TestEnvoyTakesItsConfiguration(t *testing.T) {
+	binary := realEnvoy(t)
 	c, config := envoyOf(t)
 	file := filepath.Join(t.TempDir(), "envoy.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
