@@ -6,9 +6,15 @@ export GOFLAGS := -mod=readonly
 export CGO_ENABLED := 0
 # Tests that need a real Envoy take this one, and fail, instead of being skipped, when it is not there.
 export LATCHKEY_ENVOY := $(CURDIR)/.tools/bin/envoy
+# Likewise those that build the images and run them, which is for root on Linux. Without it (LATCHKEY_BUILDAH=) they are skipped.
+export LATCHKEY_BUILDAH ?= buildah
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 CONTAINER ?= docker
+# What images are for, as in linux/arm64: this machine, where nothing is said.
+PLATFORM ?=
+IMAGE = $(CONTAINER) build $(if $(PLATFORM),--platform $(PLATFORM)) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
 .PHONY: test tools generate format lint unit race e2e fuzz mutate bench bench-fleet microbench bench-compare demo fleet build image clean
 
@@ -39,16 +45,17 @@ lint: tools
 	go build ./...
 	go vet ./...
 	staticcheck ./...
+	hadolint --failure-threshold style Dockerfile
 	check-jsonschema --schemafile examples/policy.schema.json examples/*/policy.yaml
 
 # Unit tests and the stories of e2e/, with a real Envoy.
 unit: tools
 	go test ./...
 
-# What holds state or serves requests, under the race detector. e2e/ runs other processes: it has nothing to detect there. The
+# What holds state or serves requests, under the race detector. e2e/ and deploy/ run other processes: it has nothing to detect there. The
 # store's and the replicas' tests repeat themselves less: most of their time the disk has it, or walks through plain values.
 race: tools
-	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v -e /proto/ -e /e2e -e /bench -e /storage -e /replica)
+	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v -e /proto/ -e /e2e -e /deploy -e /bench -e /storage -e /replica)
 	CGO_ENABLED=1 go test -race -short -timeout 20m ./storage/... ./replica
 
 # Only the stories, each named as it runs.
@@ -94,10 +101,10 @@ fleet: tools build
 build:
 	go build -trimpath -ldflags="-X main.version=$(VERSION)" -o bin/ ./cmd/...
 
-# Two images: everything, and the sidecar alone.
+# Two images: everything, and the sidecar alone. PLATFORM=linux/arm64 makes them for other machines than this one.
 image:
-	$(CONTAINER) build --target latchkey --build-arg VERSION=$(VERSION) -t localhost/latchkey:$(VERSION) .
-	$(CONTAINER) build --target sidecar --build-arg VERSION=$(VERSION) -t localhost/latchkey-sidecar:$(VERSION) .
+	$(IMAGE) --target latchkey -t localhost/latchkey:$(VERSION) .
+	$(IMAGE) --target sidecar -t localhost/latchkey-sidecar:$(VERSION) .
 
 clean:
 	rm -rf bin .tools

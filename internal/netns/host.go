@@ -3,8 +3,10 @@
 package netns
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -133,9 +135,30 @@ func configure(addr netip.Addr) (err error) {
 func (h *Host) Addr() netip.Addr { return h.addr }
 
 // Start starts a command in the host's namespace. Files and Unix sockets are those that all hosts have.
-func (h *Host) Start(cmd *exec.Cmd) error {
-	return elsewhere(func() error { return unix.Setns(int(h.ns.Fd()), unix.CLONE_NEWNET) }, cmd.Start)
+func (h *Host) Start(cmd *exec.Cmd) error { return elsewhere(h.enter, cmd.Start) }
+
+// Dial connects from the host to an address, which is an IP address and a port: nobody answers for names there.
+func (h *Host) Dial(ctx context.Context, network, address string) (c net.Conn, err error) {
+	if _, err := netip.ParseAddrPort(address); err != nil {
+		return nil, err
+	}
+	err = elsewhere(h.enter, func() (err error) {
+		c, err = (&net.Dialer{}).DialContext(ctx, network, address)
+		return err
+	})
+	return c, err
 }
+
+// Listen opens a listener of this process at an address of the host, such as 127.0.0.1:8080.
+func (h *Host) Listen(network, address string) (l net.Listener, err error) {
+	err = elsewhere(h.enter, func() (err error) {
+		l, err = net.Listen(network, address)
+		return err
+	})
+	return l, err
+}
+
+func (h *Host) enter() error { return unix.Setns(int(h.ns.Fd()), unix.CLONE_NEWNET) }
 
 func (h *Host) close() (err error) {
 	for _, f := range []*os.File{h.wire, h.ns} {

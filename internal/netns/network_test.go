@@ -228,3 +228,35 @@ func TestHostsAreApart(t *testing.T) {
 		t.Errorf("the port of one host is taken at another: %q", said.Text())
 	}
 }
+
+// This process itself connects from a host, and listens at one: where others reach it, or on the loopback, where none does.
+func TestConnectionsOfThisProcess(t *testing.T) {
+	p := start(t)
+	for _, c := range []struct {
+		at      string
+		reached bool
+	}{
+		{p.a.Addr().String(), true},
+		{"127.0.0.1", false},
+	} {
+		l, err := p.a.Listen("tcp", net.JoinHostPort(c.at, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		_, number, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := p.b.Dial(t.Context(), "tcp", net.JoinHostPort(p.a.Addr().String(), number))
+		if err == nil {
+			_ = conn.Close()
+		}
+		if (err == nil) != c.reached {
+			t.Errorf("who listens at %s is reached from elsewhere: %v, want %t", c.at, err, c.reached)
+		}
+	}
+	if _, err := p.b.Dial(t.Context(), "tcp", "hub.example:80"); err == nil {
+		t.Error("a name is dialled")
+	}
+}

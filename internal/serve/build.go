@@ -17,20 +17,29 @@ type Build struct {
 // UnknownVersion is what a main calls its version that the linker doesn't set.
 const UnknownVersion = "unknown"
 
+// commit is set by the linker where the sources are compiled without their repository, as for an image.
+var commit string
+
 // ThisBuild returns the build of the running binary, given the version that the linker has set.
 func ThisBuild(version string) Build {
-	b := Build{Version: version, Go: runtime.Version()}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
+	info, _ := debug.ReadBuildInfo()
+	return buildOf(version, commit, info)
+}
+
+// buildOf puts what the linker has set over what Go knows by itself: the version of the module for `go install`, and both from
+// the repository for `go build` in a checkout. info may be nil.
+func buildOf(version, commit string, info *debug.BuildInfo) Build {
+	b := Build{Version: version, Commit: commit, Go: runtime.Version()}
+	if info == nil {
 		return b
 	}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
+		if s.Key == "vcs.revision" && b.Commit == "" {
 			b.Commit = s.Value
 		}
 	}
 	if b.Version == UnknownVersion && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		b.Version = info.Main.Version // as `go install` knows it
+		b.Version = info.Main.Version
 	}
 	return b
 }
