@@ -131,6 +131,7 @@ var anew = []struct {
 }
 
 func plainly(text string) string {
+	text = strings.ReplaceAll(text, "\r\n", "\n") // as curl shows headers
 	for _, a := range anew {
 		text = a.is.ReplaceAllString(text, a.shown)
 	}
