@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,7 +12,7 @@ import (
 var (
 	heading  = regexp.MustCompile("(?m)^#{1,6} (.*)$")
 	leads    = regexp.MustCompile(`\]\(([^)\s#]*)#([^)\s]+)\)`)
-	anyFence = regexp.MustCompile("(?ms)^```.*?^```$")
+	anyFence = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
 	// What a heading's anchor leaves out of it.
 	unlinked = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 )
@@ -56,5 +58,37 @@ func TestDocsContents(t *testing.T) {
 		if name != "README.md" && !strings.Contains(readme, "]("+name+")") {
 			t.Errorf("README.md doesn't lead to %s: name it under The way on", name)
 		}
+	}
+}
+
+var (
+	namesTest = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`")
+	isTest    = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w+)\(`)
+)
+
+// TestDocsSecurity: each test that the threat model rests on is there.
+func TestDocsSecurity(t *testing.T) {
+	there := map[string]bool{}
+	err := filepath.WalkDir(docsRoot, func(name string, entry os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(name)
+		for _, found := range isTest.FindAllSubmatch(source, -1) {
+			there[string(found[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := namesTest.FindAllStringSubmatch(readDocument(t, "docs/security.md"), -1)
+	for _, found := range named {
+		if !there[found[1]] {
+			t.Errorf("docs/security.md rests on %s, which isn't there", found[1])
+		}
+	}
+	if len(named) < 30 {
+		t.Errorf("only %d tests are named in docs/security.md", len(named))
 	}
 }
