@@ -48,7 +48,7 @@ var standIns = []struct {
 // with what the document shows.
 func TestDocs(t *testing.T) {
 	used := make([]bool, len(standIns))
-	total := 0
+	total, run := 0, 0
 	makefile := strings.Split(readDocument(t, "Makefile"), "\n")
 	for _, name := range documents(t) {
 		blocks, err := blocksOf(readDocument(t, name))
@@ -76,12 +76,12 @@ func TestDocs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			runDocument(t, name, blocks)
 			if !t.Failed() && !t.Skipped() {
-				total += len(commands)
-				t.Logf("%d commands", len(commands))
+				total, run = total+len(commands), run+1
+				t.Logf("%s: %d commands", name, len(commands))
 			}
 		})
 	}
-	t.Logf("%d commands of %d documents were run", total, len(documents(t)))
+	t.Logf("%d commands of %d documents were run", total, run)
 	for i, in := range standIns {
 		if !used[i] {
 			t.Errorf("%s has no command %q any more: take its row out of standIns", in.document, in.typed)

@@ -109,7 +109,10 @@ func flagRow(f *pflag.Flag) []string {
 		value = f.Value.Type()
 	}
 	is, words := Default(f)
-	return []string{code(name), value, code(is), words}
+	if !strings.Contains(is, " ") || strings.ContainsAny(is, "<:") { // else it is told in words
+		is = code(is)
+	}
+	return []string{code(name), value, is, words}
 }
 
 // outdented is text without the two spaces that help texts are set in by.

@@ -31,9 +31,20 @@ func Keep(file, name, text string, update bool) error {
 		return nil
 	}
 	if !update {
-		return fmt.Errorf("%s isn't what %s is now: run make generate and commit what it writes. It has\n%s\nwant\n%s", file, name, is, text)
+		has, wants := firstDifference(is, text)
+		return fmt.Errorf("%s isn't what %s is now: run make generate and commit what it writes. The first line that differs is\n%s\nwant\n%s", file, name, has, wants)
 	}
 	return os.WriteFile(file, []byte(before+begin+text+end+after), 0o644)
+}
+
+// firstDifference returns the first lines in which two texts differ.
+func firstDifference(a, b string) (string, string) {
+	left, right := strings.Split(a, "\n"), strings.Split(b, "\n")
+	i := 0
+	for i < len(left)-1 && i < len(right)-1 && left[i] == right[i] {
+		i++
+	}
+	return left[i], right[i]
 }
 
 // table is a table in Markdown. Columns in which nothing stands are left out.
