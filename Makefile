@@ -18,7 +18,7 @@ IMAGE = $(CONTAINER) build $(if $(PLATFORM),--platform $(PLATFORM)) --build-arg 
 
 .PHONY: test tools generate format lint unit race e2e fuzz mutate bench bench-fleet microbench bench-compare demo fleet build image clean
 
-# In this order, so that what is cheap fails first. About fifteen minutes on two cores with empty caches.
+# In this order, so that what is cheap fails first. About half an hour on two cores with empty caches.
 .NOTPARALLEL:
 test: tools lint unit race fuzz
 

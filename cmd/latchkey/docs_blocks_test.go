@@ -60,7 +60,7 @@ type block struct {
 }
 
 var (
-	fence = regexp.MustCompile("(?ms)^(?:<!-- file: ([\\w.-]+) -->\n)?```([a-z ]*)\n(.*?)^```$")
+	fence = regexp.MustCompile("(?ms)^(?:<!-- file: ([\\w.-]+) -->\n)?( *)```([a-z ]*)\n(.*?)^ *```$")
 	// The documentation of the language has examples that its own tests run.
 	ofTheLanguage = regexp.MustCompile(`^yaml (policy|fragment|error)$`)
 	// A configuration of one of the processes.
@@ -72,7 +72,10 @@ var (
 func blocksOf(document string) (all []block, err error) {
 	before := ""
 	for _, at := range fence.FindAllStringSubmatchIndex(document, -1) {
-		b := block{line: 1 + strings.Count(document[:at[4]], "\n"), kind: document[at[4]:at[5]], text: document[at[6]:at[7]]}
+		b := block{line: 1 + strings.Count(document[:at[6]], "\n"), kind: document[at[6]:at[7]], text: document[at[8]:at[9]]}
+		if indent := document[at[4]:at[5]]; indent != "" { // an item of a list
+			b.text = strings.TrimPrefix(strings.ReplaceAll("\n"+b.text, "\n"+indent, "\n"), "\n")
+		}
 		if at[2] >= 0 {
 			b.kind, b.file = "file", document[at[2]:at[3]]
 		}
@@ -131,6 +134,7 @@ var anew = []struct {
 }
 
 func plainly(text string) string {
+	text = strings.ReplaceAll(text, "\r\n", "\n") // as curl shows headers
 	for _, a := range anew {
 		text = a.is.ReplaceAllString(text, a.shown)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -76,10 +77,11 @@ func newShell(t *testing.T) *shell {
 	return s
 }
 
-// here is text of a document with a port of this machine that is free.
+// here is text of a document with ports of this machine that are free.
 func (s *shell) here(text string) string {
-	_, port, _ := strings.Cut(s.admin, ":")
-	return strings.ReplaceAll(text, ":9905", ":"+port)
+	_, admin, _ := strings.Cut(s.admin, ":")
+	_, proxy, _ := strings.Cut(s.proxy, ":")
+	return strings.NewReplacer(":9905", ":"+admin, ":10000", ":"+proxy, "port_value: 10000 ", "port_value: "+proxy+" ").Replace(text)
 }
 
 func (s *shell) wrapper(bin, name, script string) {
@@ -186,20 +188,23 @@ func (s *shell) typed(text string) (stdout, stderr string, code int) {
 	return printed[0], printed[1], code
 }
 
-// job starts a process in the background, and waits until it is ready.
+// proxyJob starts an Envoy in the background, and waits until it listens.
+func (s *shell) proxyJob(text string) {
+	s.t.Helper()
+	s.begin(text)
+	eventually(s.t, "a listening `"+text+"`", func() error {
+		conn, err := net.Dial("tcp", s.proxy)
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	})
+}
+
+// job starts a process of ours in the background, and waits until it is ready.
 func (s *shell) job(text string) {
 	s.t.Helper()
-	_, stderr, code := s.typed(text)
-	if code != 0 {
-		s.t.Fatalf("%s: exit code %d\n%s", text, code, stderr)
-	}
-	pid, _, _ := s.typed("echo $!")
-	s.jobs = append(s.jobs, strings.TrimSpace(pid))
-	log := filepath.Join(s.dir, "..", "job"+strings.TrimSpace(pid))
-	// The next command has files of the same names: this one keeps writing into its own.
-	if err := os.Rename(filepath.Join(s.dir, "..", "stderr"), log); err != nil {
-		s.t.Fatal(err)
-	}
+	s.begin(text)
 	if data := sidecarData.FindStringSubmatch(text); data != nil {
 		socket := filepath.Join(s.dir, data[1], "authz.sock")
 		eventually(s.t, "a ready `"+text+"`", func() error { return serving(s.t, socket) })
@@ -212,6 +217,22 @@ func (s *shell) job(text string) {
 		}
 		return nil
 	})
+}
+
+// begin starts a process in the background.
+func (s *shell) begin(text string) {
+	s.t.Helper()
+	_, stderr, code := s.typed(text)
+	if code != 0 {
+		s.t.Fatalf("%s: exit code %d\n%s", text, code, stderr)
+	}
+	pid, _, _ := s.typed("echo $!")
+	s.jobs = append(s.jobs, strings.TrimSpace(pid))
+	log := filepath.Join(s.dir, "..", "job"+strings.TrimSpace(pid))
+	// The next command has files of the same names: this one keeps writing into its own.
+	if err := os.Rename(filepath.Join(s.dir, "..", "stderr"), log); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // end ends what runs in the background. Each process must end in good order.
@@ -303,12 +324,19 @@ func eventually(t *testing.T, what string, holds func() error) {
 	}
 }
 
+// freeAddress returns an address that nobody listens at. Its port isn't one of
+// those that the kernel gives out by itself, which another process could have got
+// before it is used.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000)))
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		return l.Addr().String()
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }

@@ -32,7 +32,7 @@ var standIns = []struct {
 		reason: "this test is part of it",
 	},
 	{
-		document: "README.md", typed: "make build", recipe: "\tgo build -trimpath ",
+		document: "docs/quickstart.md", typed: "make tools build", recipe: "\tgo build -trimpath ",
 		instead: `mkdir bin && cp "$(command -v latchkey)" bin/`,
 		reason:  "it builds in the checkout what the test has built already",
 	},
@@ -48,6 +48,7 @@ var standIns = []struct {
 // with what the document shows.
 func TestDocs(t *testing.T) {
 	used := make([]bool, len(standIns))
+	total, run := 0, 0
 	makefile := strings.Split(readDocument(t, "Makefile"), "\n")
 	for _, name := range documents(t) {
 		blocks, err := blocksOf(readDocument(t, name))
@@ -68,10 +69,19 @@ func TestDocs(t *testing.T) {
 				t.Fatalf("the Makefile has no line %q any more, for which %q stands", in.recipe, in.typed)
 			}
 		}
-		if len(commands) > 0 {
-			t.Run(name, func(t *testing.T) { runDocument(t, name, blocks) })
+		if len(commands) == 0 {
+			continue
 		}
+		waitsForWhatItStarts(t, name, commands)
+		t.Run(name, func(t *testing.T) {
+			runDocument(t, name, blocks)
+			if !t.Failed() && !t.Skipped() {
+				total, run = total+len(commands), run+1
+				t.Logf("%s: %d commands", name, len(commands))
+			}
+		})
 	}
+	t.Logf("%d commands of %d documents were run", total, run)
 	for i, in := range standIns {
 		if !used[i] {
 			t.Errorf("%s has no command %q any more: take its row out of standIns", in.document, in.typed)
@@ -79,9 +89,26 @@ func TestDocs(t *testing.T) {
 	}
 }
 
+// waitsForWhatItStarts: what a document starts in the background it waits for in
+// its next command, as a reader has to.
+func waitsForWhatItStarts(t *testing.T, name string, commands []command) {
+	t.Helper()
+	for i, c := range commands {
+		rest := commands[i+1:]
+		if len(rest) > 0 && strings.HasSuffix(rest[0].text, "=$!") {
+			rest = rest[1:]
+		}
+		if c.background && (len(rest) == 0 || !strings.HasPrefix(rest[0].text, "until ")) {
+			t.Errorf("%s doesn't wait for `%s`: add `until latchkey status >/dev/null 2>&1; do sleep 0.2; done`, or the like", name, c.text)
+		}
+	}
+}
+
 func runDocument(t *testing.T, name string, blocks []block) {
-	if _, err := exec.LookPath("openssl"); err != nil && strings.Contains(readDocument(t, name), "\nopenssl ") {
-		t.Skip("there is no openssl, which the document makes certificates with")
+	for _, program := range []string{"openssl", "curl"} {
+		if _, err := exec.LookPath(program); err != nil && strings.Contains(readDocument(t, name), "\n"+program+" ") {
+			t.Skipf("there is no %s, which the document calls", program)
+		}
 	}
 	s := newShell(t)
 	printed := ""
@@ -130,9 +157,14 @@ func runCommand(t *testing.T, s *shell, document string, c command) string {
 		}
 		c.text = in.instead
 	}
+	if c.background && strings.HasPrefix(c.text, "envoy ") {
+		needEnvoy(t, s)
+		s.proxyJob(c.text)
+		return ""
+	}
 	if c.background {
 		if !strings.HasPrefix(c.text, "latchkey serve ") && !sidecarData.MatchString(c.text) {
-			t.Fatalf("%s: how can be told that `%s` is ready? Only latchkey serve, and latchkey-sidecar with --data, run in the background", document, c.text)
+			t.Fatalf("%s: how can be told that `%s` is ready? Only latchkey serve, latchkey-sidecar with --data, and envoy run in the background", document, c.text)
 		}
 		s.job(c.text)
 		return ""

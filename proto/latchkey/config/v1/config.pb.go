@@ -5,6 +5,9 @@
 // source: latchkey/config/v1/config.proto
 
 // The configuration files of `latchkey serve` and `latchkey-sidecar`, and of the commands that ask a process over TCP.
+//
+// The reference (docs/configuration.md) is made of the comments here: what a field means, then what holds without it and how
+// it is written, on lines of their own.
 
 package configv1
 
@@ -27,24 +30,44 @@ const (
 type Serve struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Policy files, or folders of *.yaml, relative to the configuration file.
+	// Default: none: those that were applied.
+	// Example: `[/etc/latchkey/policies]`.
 	Policy []string `protobuf:"bytes,1,rep,name=policy,proto3" json:"policy,omitempty"`
 	// Folder of the store; made with mode 0700 where it is missing.
+	// Default: `./latchkey-data`.
+	// Example: `/var/lib/latchkey`.
 	Data string `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	// Where Envoy calls Check: `host:port` or `unix:PATH`.
+	// Default: `unix:<data>/authz.sock`.
+	// Example: `unix:/run/latchkey/authz.sock`.
 	Listen string `protobuf:"bytes,3,opt,name=listen,proto3" json:"listen,omitempty"`
 	// Where the admin API listens: `unix:PATH`, or `host:port` with `tls` and `operators`.
+	// Default: `unix:<data>/admin.sock`.
+	// Example: `":9905"`.
 	Admin string `protobuf:"bytes,4,opt,name=admin,proto3" json:"admin,omitempty"`
-	// Where metrics, pprof and gRPC health are served: `host:port`.
+	// Where metrics, pprof and gRPC health are served: `host:port`. There is no other guard in front of it than where it can be reached from.
+	// Default: `127.0.0.1:9902`.
+	// Example: `":9902"`.
 	Http string `protobuf:"bytes,5,opt,name=http,proto3" json:"http,omitempty"`
 	// Least severe log lines that are written: debug, info, warn or error.
+	// Default: `info`.
+	// Example: `debug`.
 	LogLevel string `protobuf:"bytes,6,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
 	// Where replicas connect: `unix:PATH`, or `host:port` with `tls` and `followers`; empty for nowhere.
+	// Default: nowhere.
+	// Example: `":9443"`.
 	HubListen string `protobuf:"bytes,7,opt,name=hub_listen,json=hubListen,proto3" json:"hub_listen,omitempty"`
 	// Who the process is to others over TCP.
+	// Default: none: Unix sockets alone.
+	// Example: `{certificate: tls.crt, key: tls.key, ca: ca.crt}`.
 	Tls *TLS `protobuf:"bytes,8,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Identities that may use the admin API over TCP: as in `followers`.
+	// Default: nobody.
+	// Example: `["spiffe://mesh.example/ops/*"]`.
 	Operators []string `protobuf:"bytes,9,rep,name=operators,proto3" json:"operators,omitempty"`
 	// Identities that may follow over TCP: SPIFFE ids or DNS names of certificates; one that ends in `/*` stands for all SPIFFE ids below it.
+	// Default: nobody.
+	// Example: `["spiffe://mesh.example/ns/notes/sa/api"]`.
 	Followers     []string `protobuf:"bytes,10,rep,name=followers,proto3" json:"followers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -154,22 +177,39 @@ func (x *Serve) GetFollowers() []string {
 type Sidecar struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Hubs to follow, one at a time: `unix:PATH`, or `host:port` with `tls`.
+	// Example: `["hub-a.latchkey.example:9443", "hub-b.latchkey.example:9443"]`.
 	Hub []string `protobuf:"bytes,1,rep,name=hub,proto3" json:"hub,omitempty"`
 	// Folder of the replica; made with mode 0700 where it is missing.
+	// Default: `./latchkey-data`.
+	// Example: `/var/lib/latchkey`.
 	Data string `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	// Where Envoy calls Check: `host:port` or `unix:PATH`.
+	// Default: `unix:<data>/authz.sock`.
+	// Example: `unix:/run/latchkey/authz.sock`.
 	Listen string `protobuf:"bytes,3,opt,name=listen,proto3" json:"listen,omitempty"`
 	// Where metrics, pprof and gRPC health are served: `host:port`.
+	// Default: `127.0.0.1:9902`.
+	// Example: `":9902"`.
 	Http string `protobuf:"bytes,4,opt,name=http,proto3" json:"http,omitempty"`
 	// Least severe log lines that are written: debug, info, warn or error.
+	// Default: `info`.
+	// Example: `debug`.
 	LogLevel string `protobuf:"bytes,5,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
 	// How long it answers without news of a hub, such as `10m`, or `unlimited`.
+	// Default: `10m`.
+	// Example: `90s`.
 	MaxStaleness string `protobuf:"bytes,6,opt,name=max_staleness,json=maxStaleness,proto3" json:"max_staleness,omitempty"`
 	// Name by which people know it; the host's where it is empty.
+	// Default: the host's.
+	// Example: `notes-7d4b9`.
 	Name string `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
 	// Who the process is to hubs over TCP.
+	// Default: none: Unix sockets alone.
+	// Example: `{workload_api: "unix:/run/spire/agent.sock"}`.
 	Tls *TLS `protobuf:"bytes,8,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Identities that a hub may have, as in Serve.followers; any that the CA vouches for under the dialled host's name where there is none.
+	// Default: any.
+	// Example: `["spiffe://mesh.example/latchkey/hub"]`.
 	HubIdentities []string `protobuf:"bytes,9,rep,name=hub_identities,json=hubIdentities,proto3" json:"hub_identities,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -272,10 +312,16 @@ func (x *Sidecar) GetHubIdentities() []string {
 type Client struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the admin API is: `unix:PATH`, or `host:port` with `tls`.
+	// Default: `unix:./latchkey-data/admin.sock`.
+	// Example: `hub.latchkey.example:9905`.
 	Admin string `protobuf:"bytes,1,opt,name=admin,proto3" json:"admin,omitempty"`
 	// Who the command is to the process over TCP.
+	// Default: none: Unix sockets alone.
+	// Example: `{certificate: ada.crt, key: ada.key, ca: ca.crt}`.
 	Tls *TLS `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Identities that the process may have, as in Serve.followers; any that the CA vouches for under the host's name where there is none.
+	// Default: any.
+	// Example: `["spiffe://mesh.example/latchkey/hub"]`.
 	ServerIdentities []string `protobuf:"bytes,3,rep,name=server_identities,json=serverIdentities,proto3" json:"server_identities,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -337,12 +383,17 @@ func (x *Client) GetServerIdentities() []string {
 type TLS struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// PEM file of its certificate and those between it and the CA.
+	// Example: `tls.crt`.
 	Certificate string `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	// PEM file of its private key.
+	// Example: `tls.key`.
 	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// PEM file of the CAs that vouch for others.
+	// Example: `ca.crt`.
 	Ca string `protobuf:"bytes,3,opt,name=ca,proto3" json:"ca,omitempty"`
 	// Address of the Workload API, `unix:PATH`, in place of the files.
+	// Default: the files.
+	// Example: `"unix:/run/spire/agent.sock"`.
 	WorkloadApi   string `protobuf:"bytes,4,opt,name=workload_api,json=workloadApi,proto3" json:"workload_api,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -9,6 +9,10 @@
 // People write it as YAML (docs/policy.md). A repeated message whose first
 // field is `name` is written there as a mapping from that name, in order, or,
 // where names are all there is to say, as a plain list of names.
+//
+// The reference (docs/policy-reference.md) and the JSON Schema are made of the
+// comments here: what a field means, then what holds without it and how it is
+// written, on lines of their own.
 
 package policyv1
 
@@ -243,35 +247,60 @@ func (Tenancy) EnumDescriptor() ([]byte, []int) {
 // Policy is one API's policy document.
 type Policy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the policy: lower-case letters, digits and dashes. It is the
-	// realm of challenges and the value of x-latchkey-policy.
+	// Name of the policy: a lower-case letter, then lower-case letters, digits,
+	// dashes and underscores, at most 63. It is the realm of challenges and the
+	// value of x-latchkey-policy, and keys belong to it by this name.
+	// Example: `notes`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Hosts that the policy claims for every environment: exact names, or
-	// `*.suffix` for any name below a suffix.
+	// `*.suffix` for any name below a suffix; the longest wins. No two policies
+	// of a store may claim one host.
+	// Default: none of its own.
+	// Example: `[api.notes.example, "*.preview.notes.example"]`.
 	Hosts []string `protobuf:"bytes,2,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	// Environments that keys are minted for. None: keys carry no environment.
+	// Default: none.
+	// Example: `[live, test]`.
 	Environments []*Environment `protobuf:"bytes,3,rep,name=environments,proto3" json:"environments,omitempty"`
 	// Tenant kinds: who owns keys and data.
+	// Default: none.
+	// Example: `{team: {}}`.
 	Tenants []*TenantKind `protobuf:"bytes,4,rep,name=tenants,proto3" json:"tenants,omitempty"`
 	// Permissions that roles and people hold in the product's own panel.
+	// Default: none.
+	// Example: `[doc.read, doc.write]`.
 	Permissions []string `protobuf:"bytes,5,rep,name=permissions,proto3" json:"permissions,omitempty"`
 	// Scopes: named units of access that endpoints require.
+	// Default: none.
+	// Example: `[notes:read, notes:write]`.
 	Scopes []*Scope `protobuf:"bytes,6,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	// Places where a key may be presented: `Authorization: Bearer` (the
-	// default) or the name of another header.
+	// Places where a key may be presented: `Authorization: Bearer`, or the name
+	// of a header that holds the token alone. A request must fill exactly one of
+	// them, once. What stands elsewhere is ordinary text.
+	// Default: `["Authorization: Bearer"]`.
+	// Example: `["Authorization: Bearer", x-api-key]`.
 	Credentials []string `protobuf:"bytes,7,rep,name=credentials,proto3" json:"credentials,omitempty"`
-	// Kinds of keys.
+	// Kinds of keys. No token may fit two of them.
+	// Example: `{secret: {format: "nk_{secret:32}", owner: team, scopes: [all]}}`.
 	KeyTypes []*KeyType `protobuf:"bytes,8,rep,name=key_types,json=keyTypes,proto3" json:"key_types,omitempty"`
-	// Endpoints: named groups of routes that need the same access.
+	// Endpoints: named groups of routes that need the same access. What no
+	// endpoint names is refused.
+	// Example: `{Read notes: {scopes: [notes:read], routes: [GET /v1/notes]}}`.
 	Endpoints []*Endpoint `protobuf:"bytes,9,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
 	// Whether a CORS preflight (OPTIONS with Origin and
 	// Access-Control-Request-Method) of a route that exists passes without a key.
+	// Default: `false`.
+	// Example: `true`.
 	Preflight bool `protobuf:"varint,10,opt,name=preflight,proto3" json:"preflight,omitempty"`
-	// Whether a path may hold percent escapes. Never those of / \ . % ; of
+	// Whether a path may hold percent escapes. Never those of `/ \ . % ;`, of
 	// controls, or of characters that need none.
+	// Default: `false`.
+	// Example: `true`.
 	PercentEscapes bool `protobuf:"varint,11,opt,name=percent_escapes,json=percentEscapes,proto3" json:"percent_escapes,omitempty"`
 	// Replies to refused requests, by reason, by status or `default`.
 	// Several names may share one entry, separated by commas.
+	// Default: problems of RFC 9457.
+	// Example: `{ENDPOINT_UNKNOWN: {status: 404}}`.
 	Replies       []*Reply `protobuf:"bytes,12,rep,name=replies,proto3" json:"replies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -397,8 +426,12 @@ type Environment struct {
 	// Name of the environment, as it stands in tokens.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Hosts that belong to this environment alone.
+	// Default: none.
+	// Example: `[api.staging.notes.example]`.
 	Hosts []string `protobuf:"bytes,2,rep,name=hosts,proto3" json:"hosts,omitempty"`
-	// What replies call it (`{request.environment}`); its name when absent.
+	// What replies call it (`{request.environment}`).
+	// Default: its name.
+	// Example: `production`.
 	Title         string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -461,13 +494,23 @@ type TenantKind struct {
 	// Name of the kind: the part before the colon of a tenant's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Kind of the parent that each tenant of this kind has; empty for none.
+	// Default: none.
+	// Example: `organisation`.
 	Parent string `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Plans that a tenant of this kind may be on; empty allows any.
+	// Default: any.
+	// Example: `[trial, pro]`.
 	Plans []string `protobuf:"bytes,3,rep,name=plans,proto3" json:"plans,omitempty"`
 	// Places where a request may name a tenant of this kind:
-	// `header NAME`, `path PARAMETER` or `query PARAMETER`.
+	// `header NAME`, `path PARAMETER` or `query PARAMETER`. The request holds the
+	// part after the colon. All that are filled must name one tenant, and one
+	// that the key reaches.
+	// Default: none.
+	// Example: `[header x-team-id, path team]`.
 	NamedBy []string `protobuf:"bytes,4,rep,name=named_by,json=namedBy,proto3" json:"named_by,omitempty"`
 	// Roles that people and keys may have in a tenant of this kind.
+	// Default: none.
+	// Example: `[owner, member]`.
 	Roles         []*Role `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -541,11 +584,15 @@ func (x *TenantKind) GetRoles() []*Role {
 // Role is a named bundle of scopes and permissions.
 type Role struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the role.
+	// Name of the role, as memberships in the directory and keys have it.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Scopes that it holds.
+	// Default: none.
+	// Example: `[notes:read]`.
 	Scopes []string `protobuf:"bytes,2,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// Permissions that it holds.
+	// Default: none.
+	// Example: `[doc.read, doc.write]`.
 	Permissions   []string `protobuf:"bytes,3,rep,name=permissions,proto3" json:"permissions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -608,10 +655,16 @@ type Scope struct {
 	// Name of the scope.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it opens, for people.
+	// Default: none.
+	// Example: `list and fetch documents`.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
 	// Permissions that a creator must hold for a key to hold this scope.
+	// Default: none.
+	// Example: `[doc.read]`.
 	Requires []string `protobuf:"bytes,3,rep,name=requires,proto3" json:"requires,omitempty"`
 	// Scopes that come with this one. Without it a scope implies nothing.
+	// Default: none.
+	// Example: `[notes:read, notes:write]`.
 	Implies       []string `protobuf:"bytes,4,rep,name=implies,proto3" json:"implies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -681,49 +734,84 @@ type KeyType struct {
 	// Name of the type.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is for, for people.
+	// Default: none.
+	// Example: `for servers`.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
 	// Form of its tokens: literal text, `{environment}`, then
 	// `{secret:LENGTH}` or `{secret:LENGTH ALPHABET}` (base62, the default, or
 	// urlsafe) and, at the end, `{checksum}` where there is one.
+	// Example: `"nk_{environment}_{secret:32}{checksum}"`.
 	Format string `protobuf:"bytes,3,opt,name=format,proto3" json:"format,omitempty"`
 	// Forms that are still accepted and no longer minted.
+	// Default: none.
+	// Example: `["nk_{environment}_{secret:24}"]`.
 	FormerFormats []string `protobuf:"bytes,4,rep,name=former_formats,json=formerFormats,proto3" json:"former_formats,omitempty"`
-	// Who owns such a key: a tenant kind, or `principal`.
+	// Who owns such a key: a tenant kind, or `principal` for keys that belong to
+	// a person.
+	// Example: `team`.
 	Owner string `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Tenants that the key reaches beside its own, by kind.
+	// Default: only its own.
+	// Example: `{project: {children: true}}`.
 	Reaches []*Reach `protobuf:"bytes,6,rep,name=reaches,proto3" json:"reaches,omitempty"`
 	// Scopes that every key of this type holds; `[all]` for all.
+	// Example: `[notes:read]`.
 	Scopes []string `protobuf:"bytes,7,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// Scopes that may be chosen when a key is made; `[all]` for all.
+	// Example: `[all]`.
 	Grantable []string `protobuf:"bytes,8,rep,name=grantable,proto3" json:"grantable,omitempty"`
 	// Present where keys of this type hold scopes through a role of their
 	// tenant's kind.
+	// Example: `{default: editor}`.
 	Role *RoleGrant `protobuf:"bytes,9,opt,name=role,proto3" json:"role,omitempty"`
 	// Endpoints that keys of this type can reach at all; empty for any.
+	// Default: any.
+	// Example: `[Read notes]`.
 	Only []string `protobuf:"bytes,10,rep,name=only,proto3" json:"only,omitempty"`
 	// What bounds a key's scopes at the moment of the check.
+	// Default: nothing bounds them.
+	// Example: `creator`.
 	Ceiling Ceiling `protobuf:"varint,11,opt,name=ceiling,proto3,enum=latchkey.policy.v1.Ceiling" json:"ceiling,omitempty"`
 	// Whether a key can only be made on behalf of a principal (`--as`).
+	// Default: `false`.
+	// Example: `true`.
 	CreatorRequired bool `protobuf:"varint,12,opt,name=creator_required,json=creatorRequired,proto3" json:"creator_required,omitempty"`
 	// Fields that must be given when a key is made: `name`, `description`, `expires`.
+	// Default: none.
+	// Example: `[name, expires]`.
 	Required []string `protobuf:"bytes,13,rep,name=required,proto3" json:"required,omitempty"`
 	// Longest time from creation to expiry; absent for no limit.
+	// Default: no limit.
+	// Example: `365d`.
 	LongestLife *durationpb.Duration `protobuf:"bytes,14,opt,name=longest_life,json=longestLife,proto3" json:"longest_life,omitempty"`
 	// Longest time that a rotated secret may stay valid; absent for no limit,
 	// 0s where rotating ends it at once.
+	// Default: no limit.
+	// Example: `24h`.
 	LongestGrace *durationpb.Duration `protobuf:"bytes,15,opt,name=longest_grace,json=longestGrace,proto3" json:"longest_grace,omitempty"`
 	// Whether a key can be rotated in place.
+	// Default: `in_place`.
+	// Example: `none`.
 	Rotation Rotation `protobuf:"varint,16,opt,name=rotation,proto3,enum=latchkey.policy.v1.Rotation" json:"rotation,omitempty"`
 	// Whether a key can be shown again after it was made.
+	// Default: `once`.
+	// Example: `always`.
 	Reveal Reveal `protobuf:"varint,17,opt,name=reveal,proto3,enum=latchkey.policy.v1.Reveal" json:"reveal,omitempty"`
-	// Whether the operator may make system keys of this type.
+	// Whether the operator may make system keys of this type, which nobody else
+	// makes or revokes.
+	// Default: `false`.
+	// Example: `true`.
 	SystemKeys bool `protobuf:"varint,18,opt,name=system_keys,json=systemKeys,proto3" json:"system_keys,omitempty"`
 	// Who may do what to keys of this type, asked when somebody acts (`--as`).
 	// Every rule that names the action must say yes.
+	// Default: no rule: any active principal who is no stranger to the owner may.
+	// Example: `[{actions: [create], rule: caller.role == "owner"}]`.
 	Management []*ManagementRule `protobuf:"bytes,19,rep,name=management,proto3" json:"management,omitempty"`
 	// How long a replica answers for keys of this type without news of its hub,
 	// where that is shorter than what the process is set to; absent for no limit
 	// of its own.
+	// Default: as long as the replica.
+	// Example: `30s`.
 	MaxStaleness  *durationpb.Duration `protobuf:"bytes,20,opt,name=max_staleness,json=maxStaleness,proto3" json:"max_staleness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -905,8 +993,10 @@ type Reach struct {
 	// Name of the tenant kind.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// For a principal's key: tenants where the principal has one of these roles now.
+	// Example: `[owner, admin]`.
 	Roles []string `protobuf:"bytes,2,rep,name=roles,proto3" json:"roles,omitempty"`
 	// For a tenant's key: the children of its tenant that are of this kind.
+	// Example: `true`.
 	Children      bool `protobuf:"varint,3,opt,name=children,proto3" json:"children,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -967,6 +1057,8 @@ func (x *Reach) GetChildren() bool {
 type RoleGrant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Role of a key that is made without naming one; empty where it must be named.
+	// Default: a role must be named.
+	// Example: `editor`.
 	Default       string `protobuf:"bytes,1,opt,name=default,proto3" json:"default,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1014,10 +1106,15 @@ type ManagementRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Actions that it is asked for: create, list, show, update, rotate,
 	// revoke, disable, enable, reveal. Empty for all.
+	// Default: all.
+	// Example: `[create, rotate]`.
 	Actions []string `protobuf:"bytes,1,rep,name=actions,proto3" json:"actions,omitempty"`
 	// CEL expression over `action`, `caller`, `tenant` and `key`.
+	// Example: `tenant.plan != "trial"`.
 	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
 	// What a refused caller is told.
+	// Default: that the policy does not permit it.
+	// Example: `teams on trial have no keys`.
 	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1080,16 +1177,27 @@ type Endpoint struct {
 	// Name of the endpoint, as the API's documentation has it.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it does, for people.
+	// Default: none.
+	// Example: `for uptime checks`.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
 	// Scopes that a key must hold, all of them.
+	// Default: none.
+	// Example: `[notes:write]`.
 	Scopes []string `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// Permissions that are asked beyond those of the scopes, all of them.
+	// Default: none.
+	// Example: `[doc.delete]`.
 	Permissions []string `protobuf:"bytes,4,rep,name=permissions,proto3" json:"permissions,omitempty"`
 	// Routes: `METHOD[,METHOD] /path/{param}/*/**`.
+	// Example: `["GET /v1/notes/{id}", "PUT,DELETE /v1/notes/{id}"]`.
 	Routes []string `protobuf:"bytes,5,rep,name=routes,proto3" json:"routes,omitempty"`
 	// Whether a request must, or need not, stand in a tenant.
+	// Default: `optional`.
+	// Example: `required`.
 	Tenant Tenancy `protobuf:"varint,6,opt,name=tenant,proto3,enum=latchkey.policy.v1.Tenancy" json:"tenant,omitempty"`
 	// Whether it is open to everybody, without a key.
+	// Default: `false`.
+	// Example: `true`.
 	Public        bool `protobuf:"varint,7,opt,name=public,proto3" json:"public,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1181,15 +1289,25 @@ type Reply struct {
 	// Reasons or statuses that it is for, separated by commas, or `default`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// HTTP status; the reason's own when 0. It must stay in the reason's class.
+	// Default: the reason's own.
+	// Example: `404`.
 	Status uint32 `protobuf:"varint,2,opt,name=status,proto3" json:"status,omitempty"`
 	// Headers that are added. Values may hold placeholders.
+	// Default: none.
+	// Example: `{x-docs: "https://notes.example/errors"}`.
 	Headers map[string]string `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Value of `{code}`; the reason when absent.
+	// Default: the reason; `UNAUTHORIZED` for 401.
+	// Example: `NOT_FOUND`.
 	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
 	// Value of `{message}`; the reason's own sentence when absent. It may hold
 	// the placeholders `{key.environment}` and `{request.environment}`.
+	// Default: the reason's own sentence.
+	// Example: `Invalid API key`.
 	Message string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
 	// Body, sent as JSON. Its strings may hold placeholders.
+	// Default: a problem of RFC 9457.
+	// Example: `{error: {code: "{code}", message: "{message}"}}`.
 	Body          *JsonValue `protobuf:"bytes,6,opt,name=body,proto3" json:"body,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
