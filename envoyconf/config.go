@@ -66,7 +66,7 @@ func (c *Config) check() error {
 		{"Latchkey", &c.Authz, "the credentials of all requests go there in clear text: run Latchkey, or its sidecar, beside Envoy"},
 		{"Envoy's admin interface", c.Admin, "who reaches it can end Envoy and read its configuration: name a Unix socket, or a port of 127.0.0.1"},
 	} {
-		if a.at != nil && !a.at.IsUnix() && !loopback(a.at.Host()) {
+		if a.at != nil && !a.at.IsUnix() && !IsLoopback(a.at.Host()) {
 			wrong("%s at %s is not on this machine: %s", a.what, a.at, a.why)
 		}
 	}
@@ -89,8 +89,8 @@ func (c *Config) check() error {
 	return errors.Join(errs...)
 }
 
-// loopback reports whether a host is this machine and nothing but that.
-func loopback(host string) bool {
+// IsLoopback reports whether a host is this machine and nothing but that.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
