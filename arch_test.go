@@ -38,6 +38,7 @@ var mayImport = []importRule{
 	{"policyfile", []string{"policy", "key", "directory", "internal/strictyaml", "proto/..."}, "the form that people write; only tools and hubs link it"},
 	{"authz", []string{"key", "directory", "policy", "internal/alias", "proto/..."}, "meets storage only through its own small interface, so a decision needs no disk"},
 	{"envoyconf", []string{"policy", "internal/serve"}, "what Envoy is told follows from what policies read; it neither reads their files nor speaks to Envoy"},
+	{"envoyconf/lint/linttest", nil, "dangerous configurations, for whoever tests with them"},
 	{"envoyconf/lint", []string{"envoyconf", "internal/strictyaml"}, "judges what others wrote by what policies read"},
 	{"admin", []string{"key", "key/mint", "directory", "policy", "policyfile", "storage", "internal/link", "proto/..."}, "decides apart from the store; of storage it knows what a change and a view are, and asks for the rest by its own interface"},
 

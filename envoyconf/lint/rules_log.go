@@ -17,7 +17,7 @@ var logRules = []Rule{
 	},
 	{
 		"log-credential", Error, "keys are in the log",
-		"the header that holds the key is logged as the client sent it",
+		"the header that holds the key is logged as the client sent it, of every request that is refused; good keys are refused too",
 		"take it out; %DYNAMIC_METADATA(envoy.filters.http.ext_authz)% says which key it was",
 	},
 	{

@@ -1,5 +1,7 @@
 package lint
 
+import "strings"
+
 // managerRules are about what a connection manager makes of requests before anybody is asked.
 var managerRules = []Rule{
 	{
@@ -44,14 +46,7 @@ func lookAtManagers(l *linter) {
 		if m.guard < 0 {
 			continue
 		}
-		for _, name := range []string{"normalize_path", "merge_slashes"} {
-			if !m.get(name).isTrue() {
-				l.find("path-normalization", m.orField(name), name+" is off")
-			}
-		}
-		if action := m.get("path_with_escaped_slashes_action"); action.text() != "REJECT_REQUEST" {
-			l.find("path-normalization", m.orField("path_with_escaped_slashes_action"), "escaped slashes are not refused")
-		}
+		l.lookAtPaths(m)
 		common := m.get("common_http_protocol_options")
 		if common.get("headers_with_underscores_action").text() != "REJECT_REQUEST" {
 			l.find("underscores", m.orField("common_http_protocol_options"), "headers with underscores are not refused")
@@ -72,6 +67,20 @@ func lookAtManagers(l *linter) {
 		for _, upgrade := range m.get("upgrade_configs").items() {
 			l.lookAtUpgrade(upgrade)
 		}
+	}
+}
+
+func (l *linter) lookAtPaths(m *manager) {
+	var off []string
+	at := node{}
+	for _, name := range []string{"normalize_path", "merge_slashes", "path_with_escaped_slashes_action"} {
+		if f := m.get(name); !f.isTrue() && f.text() != "REJECT_REQUEST" {
+			off = append(off, name)
+			at = m.orField(name)
+		}
+	}
+	if len(off) > 0 {
+		l.find("path-normalization", at, "paths are not made one spelling: "+strings.Join(off, ", "))
 	}
 }
 

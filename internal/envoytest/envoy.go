@@ -147,6 +147,9 @@ func (e *Envoy) Addr(listener string) string {
 	return addr
 }
 
+// Has reports whether there is a listener of that name, open by the time Envoy was ready.
+func (e *Envoy) Has(listener string) bool { return e.addrs[listener] != "" }
+
 // AdminAddr returns the host:port of Envoy's admin interface.
 func (e *Envoy) AdminAddr() string { return e.admin }
 
