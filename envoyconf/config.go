@@ -15,6 +15,8 @@ import (
 type Config struct {
 	// Reads is what the policies read.
 	Reads Reads
+	// Policies are the names of those policies; they are named in its first lines.
+	Policies []string
 	// Command is the command line that prints this configuration; it is repeated in its first lines. May be empty.
 	Command string
 	// Name is that of the listener, and begins the names of its statistics: http.NAME.
@@ -57,6 +59,11 @@ func (c *Config) check() error {
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.Listen.IsUnix() || net.ParseIP(c.Listen.Host()) == nil {
 		wrong("where Envoy listens for clients must be an IP address and a port, such as 0.0.0.0:10000 for all of the machine's: %s is none", c.Listen)
+	}
+	for _, upstream := range []*serve.Address{&c.Upstream, c.UpstreamGRPC} {
+		if upstream != nil && !upstream.IsUnix() && upstream.Host() == "" {
+			wrong("the API at %s has no host: name one, such as 127.0.0.1", upstream)
+		}
 	}
 	for _, a := range []struct {
 		what string

@@ -32,21 +32,18 @@ type Reads struct {
 func ReadsOf(policies ...*policy.Policy) Reads {
 	var r Reads
 	for _, p := range policies {
-		for _, c := range p.Credentials() {
-			r.Credentials = append(r.Credentials, c.Header)
-		}
-		for _, place := range p.TenantPlaces() {
-			if place.In == policy.InHeader {
-				r.Tenants = append(r.Tenants, place.Name)
-			}
-		}
-		r.Preflight = r.Preflight || p.Preflights()
+		r = r.With(Reads{p.CredentialHeaders(), p.TenantHeaders(), p.Preflights()})
 	}
-	r.Credentials, r.Tenants = sorted(r.Credentials), sorted(r.Tenants)
 	return r
 }
 
-func sorted(names []string) []string {
+// With returns what either of the two reads.
+func (r Reads) With(o Reads) Reads {
+	return Reads{sorted(r.Credentials, o.Credentials), sorted(r.Tenants, o.Tenants), r.Preflight || o.Preflight}
+}
+
+func sorted(a, b []string) []string {
+	names := slices.Concat(a, b)
 	slices.Sort(names)
 	return slices.Compact(names)
 }

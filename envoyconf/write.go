@@ -2,7 +2,6 @@ package envoyconf
 
 import (
 	"bytes"
-	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -57,6 +56,7 @@ func init() {
 		"prefix":  func() string { return IdentityPrefix },
 		"mutable": Reads.Mutable,
 		"cluster": newUpstream,
+		"join":    strings.Join,
 	}).ParseFS(files, "templates/*.yaml.tmpl"))
 }
 
@@ -98,7 +98,7 @@ func address(a serve.Address) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	host, err = quote(cmp.Or(host, "0.0.0.0"))
+	host, err = quote(host)
 	return "socket_address: { address: " + host + ", port_value: " + port + " }", err
 }
 

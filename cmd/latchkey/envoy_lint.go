@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey/latchkey/envoyconf"
 	"github.com/latchkey/latchkey/envoyconf/lint"
 	"github.com/latchkey/latchkey/internal/strictyaml"
+	"github.com/latchkey/latchkey/policyfile"
 )
 
 func newEnvoyLint() *cobra.Command {
@@ -74,12 +75,14 @@ func knownRule(id string) error {
 func lintFile(cmd *cobra.Command, name string, policies []string) ([]lint.Finding, error) {
 	var reads *envoyconf.Reads
 	if len(policies) > 0 {
-		compiled, err := compiledPolicies(policies)
+		loaded, err := policyfile.LoadFiles(policies...)
 		if err != nil {
 			return nil, err
 		}
-		r := envoyconf.ReadsOf(compiled...)
-		reads = &r
+		reads = &envoyconf.Reads{}
+		for _, l := range loaded {
+			*reads = reads.With(envoyconf.ReadsOf(l.Policy))
+		}
 	}
 	src, err := readInput(cmd, name, strictyaml.MaxTreeSize)
 	if err != nil {
@@ -123,8 +126,16 @@ func tellFindings(w io.Writer, name string, found []lint.Finding) error {
 	if len(found) == 0 {
 		fmt.Fprintf(&b, "%s: nothing found\n", name)
 	} else {
-		fmt.Fprintf(&b, "%s: %d errors, %d warnings, %d notes\n", name, counts[lint.Error], counts[lint.Warning], counts[lint.Note])
+		fmt.Fprintf(&b, "%s: %s, %s, %s\n", name, amount(counts, lint.Error), amount(counts, lint.Warning), amount(counts, lint.Note))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// amount is so many findings of a severity.
+func amount(counts map[lint.Severity]int, s lint.Severity) string {
+	if counts[s] == 1 {
+		return "1 " + string(s)
+	}
+	return fmt.Sprintf("%d %ss", counts[s], s)
 }
