@@ -204,6 +204,11 @@ func TestHolesAreReal(t *testing.T) {
 	}
 	policies := examplePolicies(t)
 	policies = policies[slices.IndexFunc(policies, func(p string) bool { return strings.Contains(p, "kodey") }):][:1]
+	for _, h := range all {
+		if proven := slices.ContainsFunc(proofs, func(p proof) bool { return p.hole == h.Name }); proven != (h.Seen != "") {
+			t.Errorf("the hole %s says that this was seen: %q; and is there a proof: %v", h.Name, h.Seen, proven)
+		}
+	}
 	for _, p := range proofs {
 		t.Run(p.hole, func(t *testing.T) {
 			i := slices.IndexFunc(all, func(h linttest.Hole) bool { return h.Name == p.hole })

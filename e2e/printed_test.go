@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"encoding/json"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -48,4 +51,51 @@ func startPrinted(tb testing.TB, s *server) *mesh {
 		"--envoy-admin", "127.0.0.1:0", "--authz", "unix:"+s.socket(), "--upstream-grpc", up.GRPCAddr(), "--check-timeout", "5s"))
 	m.awaitLatchkey(tb)
 	return m
+}
+
+// What a running Envoy says of itself is judged as the file is that it was
+// started with.
+func TestConfigDumpsAreRead(t *testing.T) {
+	s := serve(t)
+	up := envoytest.RunUpstream(t)
+	config := s.printed(t, up, examplePolicies(t), "--envoy-admin", "127.0.0.1:0", "--authz", "unix:"+s.socket(), "--pin", "pinned.example=kodey")
+	const safe, open = "failure_mode_allow: false", "failure_mode_allow: true"
+	for _, c := range []struct {
+		config string
+		code   int
+		rules  []string
+	}{
+		{config, 0, nil},
+		{strings.Replace(config, safe, open, 1), 3, []string{"failure-mode-allow"}},
+	} {
+		m := startWritten(t, up, c.config)
+		resp, err := http.Get("http://" + m.envoy.AdminAddr() + "/config_dump")
+		if err != nil {
+			t.Fatal(err)
+		}
+		dump, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		args := []string{"envoy", "lint", "-", "-o", "json"}
+		for _, p := range examplePolicies(t) {
+			args = append(args, "--policy", p)
+		}
+		out, errs, code := s.cli(t, string(dump), args...)
+		var found []struct{ Rule, Path string }
+		if err := json.Unmarshal([]byte(out), &found); err != nil || code != c.code {
+			t.Errorf("exit code %d, want %d: %v\n%s%s", code, c.code, err, out, errs)
+		}
+		var rules []string
+		for _, f := range found {
+			if !slices.Contains(rules, f.Rule) {
+				rules = append(rules, f.Rule)
+			}
+		}
+		if !slices.Equal(rules, c.rules) {
+			t.Errorf("found %v, want %v", found, c.rules)
+		}
+		m.envoy.Stop()
+	}
 }

@@ -16,7 +16,9 @@ type Hole struct {
 	Name  string
 	Story string // what is wrong, in a sentence
 	// Want is what lint finds, one finding a line: severity, rule and path.
-	Want  []string
+	Want []string
+	// Seen is what a real Envoy lets through, as a test makes it happen; empty where none does.
+	Seen  string
 	edits []edit
 }
 
@@ -28,7 +30,7 @@ var files embed.FS
 // Holes returns all of them, by name.
 //
 // A file of a hole begins with its story. Its parts are pairs of `replace`, which is text that a configuration holds once, and
-// `by`, and one part `want`. The end of a part's last line doesn't belong to it.
+// `by`, one part `want`, and `seen` where that is so. The end of a part's last line doesn't belong to it.
 func Holes() ([]Hole, error) {
 	names, err := files.ReadDir("holes")
 	if err != nil {
@@ -55,12 +57,14 @@ func read(name string, text []byte) (Hole, error) {
 		switch n := len(h.edits); {
 		case part.Name == "want":
 			h.Want = strings.Split(content, "\n")
+		case part.Name == "seen":
+			h.Seen = content
 		case part.Name == "replace":
 			h.edits = append(h.edits, edit{replace: content})
 		case part.Name == "by" && n > 0:
 			h.edits[n-1].by = content
 		default:
-			return Hole{}, fmt.Errorf("linttest: %s has a part %q: write want, replace or by", name, part.Name)
+			return Hole{}, fmt.Errorf("linttest: %s has a part %q: write replace, by, want or seen", name, part.Name)
 		}
 	}
 	return h, nil
