@@ -37,6 +37,9 @@ var mayImport = []importRule{
 
 	{"policyfile", []string{"policy", "key", "directory", "internal/strictyaml", "proto/..."}, "the form that people write; only tools and hubs link it"},
 	{"authz", []string{"key", "directory", "policy", "internal/alias", "proto/..."}, "meets storage only through its own small interface, so a decision needs no disk"},
+	{"envoyconf", []string{"policy", "internal/serve"}, "what Envoy is told follows from what policies read; it neither reads their files nor speaks to Envoy"},
+	{"envoyconf/lint/linttest", nil, "dangerous configurations, for whoever tests with them"},
+	{"envoyconf/lint", []string{"envoyconf", "internal/strictyaml"}, "judges what others wrote by what policies read"},
 	{"admin", []string{"key", "key/mint", "directory", "policy", "policyfile", "storage", "internal/link", "proto/..."}, "decides apart from the store; of storage it knows what a change and a view are, and asks for the rest by its own interface"},
 
 	{"internal/link", []string{"internal/serve", "proto/latchkey/config/v1"}, "who is at the other end, whatever is asked over the link; every binary has it"},
@@ -79,6 +82,7 @@ var onlyIn = []struct {
 	{"unsafe", []string{"internal/alias", "internal/faults", "proto/..."}, "memory safety; text that isn't copied, the kernel's own structures, and what is generated"},
 	{"testing", []string{"internal/envoytest", "storage/storagetest", "internal/link/linktest", "admin/ledgertest"}, "test helpers live apart from what ships"},
 	{module + "/admin", []string{"cmd/latchkey", "admin/ledgertest"}, "managing keys is reachable from one main alone"},
+	{module + "/envoyconf/...", []string{"cmd/latchkey", "envoyconf/..."}, "a tool for who sets up Envoy; no check needs it"},
 	{module + "/key/mint", []string{"admin", "cmd/latchkey"}, "who can't make tokens can't be made to"},
 }
 

@@ -157,6 +157,8 @@ func (s *Server) policyShown(one *compiledPolicy, live uint64) *adminv1.Policy {
 	p := &adminv1.Policy{
 		Name: one.policy.Name(), Version: one.policy.Version(),
 		Hosts: one.policy.Hosts(), KeyTypes: one.policy.Types(), Keys: live,
+		Environments: one.policy.Environments(), CredentialHeaders: one.policy.CredentialHeaders(),
+		TenantHeaders: one.policy.TenantHeaders(), Preflight: one.policy.Preflights(),
 	}
 	p.File, p.Error = s.files.of(p.Name)
 	return p

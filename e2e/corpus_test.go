@@ -58,8 +58,9 @@ func (m *mesh) send(t *testing.T, p corpus.Profile, c corpus.Case) corpus.Seen {
 }
 
 // TestCorpus sends every crafted request through a real Envoy to a real
-// server, in both profiles, and lets the judge of the corpus decide, which
-// knows the documents and nothing of the product.
+// server, in both profiles and by the configuration that the product prints,
+// and lets the judge of the corpus decide, which knows the documents and
+// nothing of the product.
 func TestCorpus(t *testing.T) {
 	w := oracle.Fixture()
 	s := serve(t)
@@ -72,13 +73,20 @@ func TestCorpus(t *testing.T) {
 		counts = map[string]int{}
 	)
 	for range 3 {
-		m := startMesh(t, s.socket())
+		m, printed := startMesh(t, s.socket()), startPrinted(t, s)
+		ways := []struct {
+			name string
+			*mesh
+			profile corpus.Profile
+		}{
+			{"plain", m, corpus.Plain}, {"hardened", m, corpus.Hardened}, {"printed", printed, corpus.Hardened},
+		}
 		lanes.Go(func() {
 			for c := range work {
-				for _, p := range corpus.Profiles {
-					verdict, err := corpus.Judge(w, p, c, m.send(t, p, c))
+				for _, way := range ways {
+					verdict, err := corpus.Judge(w, way.profile, c, way.send(t, way.profile, c))
 					if err != nil {
-						t.Errorf("%s/%s %s: %v", c.Class, c.Name, p, err)
+						t.Errorf("%s/%s %s: %v", c.Class, c.Name, way.name, err)
 						verdict = "WRONG"
 					}
 					mu.Lock()
@@ -98,5 +106,5 @@ func TestCorpus(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%s %d", k, n))
 	}
 	sort.Strings(lines)
-	t.Logf("%d cases in %d profiles\n%s", len(cases), len(corpus.Profiles), strings.Join(lines, "\n"))
+	t.Logf("%d cases in %d profiles and by what `latchkey envoy config` prints\n%s", len(cases), len(corpus.Profiles), strings.Join(lines, "\n"))
 }

@@ -234,8 +234,14 @@ func startMesh(tb testing.TB, authzSocket string) *mesh {
 		PolicyHeaders: []string{"x-team-id", "x-organization-id"},
 		Listeners:     []envoytest.Listener{{Profile: envoytest.Plain}, {Profile: envoytest.Hardened}},
 	})}
-	// The hardened cluster waits for the first health check before it asks
-	// anybody. Latchkey's own answers carry cache-control, Envoy's don't.
+	m.awaitLatchkey(tb)
+	return m
+}
+
+// awaitLatchkey: a hardened cluster waits for the first health check before it
+// asks anybody. Latchkey's own answers carry cache-control, Envoy's don't.
+func (m *mesh) awaitLatchkey(tb testing.TB) {
+	tb.Helper()
 	eventually(tb, "Envoy reaches latchkey", func() error {
 		resp, err := envoytest.H1(tb.Context(), m.envoy.Addr(string(envoytest.Hardened)),
 			envoytest.Request("GET", "/", []envoytest.Field{{Name: "Host", Value: "nobody.example"}, {Name: "Connection", Value: "close"}}, nil))
@@ -244,7 +250,6 @@ func startMesh(tb testing.TB, authzSocket string) *mesh {
 		}
 		return err
 	})
-	return m
 }
 
 // eventually polls until f returns nil.

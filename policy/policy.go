@@ -177,6 +177,26 @@ func (p *Policy) Credentials() []Credential { return p.credentials }
 // TenantPlaces returns the places where a request may name a tenant.
 func (p *Policy) TenantPlaces() []TenantPlace { return p.places }
 
+// CredentialHeaders returns the names of the headers where a key may be presented, in lower case.
+func (p *Policy) CredentialHeaders() []string {
+	var names []string
+	for _, c := range p.credentials {
+		names = append(names, c.Header)
+	}
+	return names
+}
+
+// TenantHeaders returns the names of the headers by which a request may name a tenant, in lower case.
+func (p *Policy) TenantHeaders() []string {
+	var names []string
+	for _, place := range p.places {
+		if place.In == InHeader {
+			names = append(names, place.Name)
+		}
+	}
+	return names
+}
+
 // Preflights reports whether a CORS preflight passes without a key.
 func (p *Policy) Preflights() bool { return p.preflight }
 

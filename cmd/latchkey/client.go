@@ -46,7 +46,12 @@ type client struct {
 // addClient makes a command one that asks a running process: it gets the flags
 // --admin, those of a link over TCP and -o, and its work is done by f with a client that is ready.
 func addClient(cmd *cobra.Command, f func(*cobra.Command, *client, []string) error) *client {
-	c := &client{output: addOutput(cmd, "table", "json")}
+	return addClientIn(cmd, addOutput(cmd, "table", "json"), f)
+}
+
+// addClientIn is addClient for a command whose result has other forms.
+func addClientIn(cmd *cobra.Command, o *output, f func(*cobra.Command, *client, []string) error) *client {
+	c := &client{output: o}
 	admin := os.Getenv("LATCHKEY_ADMIN")
 	if admin == "" {
 		admin = defaultAdmin

@@ -15,7 +15,7 @@ import (
 func newRoot() *cobra.Command {
 	root := group("latchkey", "Check API keys at the mesh's edge, and manage them",
 		newServe(), newStatus(), newExplain(), newDemo(), newVersion(),
-		newKeys(), newDirectory(), newPolicy(), newReplicas(), newDB(),
+		newKeys(), newDirectory(), newPolicy(), newEnvoy(), newReplicas(), newDB(),
 	)
 	root.SilenceErrors = true
 	root.SilenceUsage = true

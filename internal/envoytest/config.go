@@ -81,6 +81,10 @@ type Config struct {
 	// default is a file in Dir, Bootstrap's is /dev/stdout.
 	AccessLog string
 
+	// Written is a whole configuration that somebody else wrote, for Start, which then reads no field above but the names
+	// of Listeners, which it waits for, and AccessLog. It must have an admin interface over TCP.
+	Written []byte
+
 	// Dir is an existing folder for the configuration and the logs of the process. Start
 	// makes a temporary one, and Stop removes it, when it is empty.
 	Dir string
@@ -172,10 +176,15 @@ func (c Config) withDefaults() (Config, error) {
 	if c.AccessLog == "" {
 		c.AccessLog = "/dev/stdout"
 	}
-	if c.StartTimeout <= 0 {
-		c.StartTimeout = 30 * time.Second
-	}
 	return c, errors.Join(errs...)
+}
+
+// startTimeout is StartTimeout or its default.
+func (c Config) startTimeout() time.Duration {
+	if c.StartTimeout > 0 {
+		return c.StartTimeout
+	}
+	return 30 * time.Second
 }
 
 // splitAddr splits host:port where the port is a number.

@@ -52,12 +52,14 @@ func Start(ctx context.Context, cfg Config) (_ *Envoy, err error) {
 		cfg.Admin = "127.0.0.1:0"
 	}
 	cfg.cases = true
-	if cfg, err = cfg.withDefaults(); err != nil {
-		return nil, err
-	}
-	bootstrap, err := Bootstrap(cfg)
-	if err != nil {
-		return nil, err
+	bootstrap := cfg.Written
+	if bootstrap == nil {
+		if cfg, err = cfg.withDefaults(); err != nil {
+			return nil, err
+		}
+		if bootstrap, err = Bootstrap(cfg); err != nil {
+			return nil, err
+		}
 	}
 	config := filepath.Join(e.dir, "envoy.yaml")
 	if err := os.WriteFile(config, bootstrap, 0o600); err != nil {
@@ -85,7 +87,7 @@ func Start(ctx context.Context, cfg Config) (_ *Envoy, err error) {
 		return nil, fmt.Errorf("envoytest: start %s: %w", binary, err)
 	}
 
-	ctx, cancel := context.WithTimeout(ctx, cfg.StartTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cfg.startTimeout())
 	defer cancel()
 	if err := e.awaitReady(ctx, adminFile, cfg.Listeners); err != nil {
 		return nil, e.proc.Blame(err)
@@ -144,6 +146,9 @@ func (e *Envoy) Addr(listener string) string {
 	}
 	return addr
 }
+
+// Has reports whether there is a listener of that name, open by the time Envoy was ready.
+func (e *Envoy) Has(listener string) bool { return e.addrs[listener] != "" }
 
 // AdminAddr returns the host:port of Envoy's admin interface.
 func (e *Envoy) AdminAddr() string { return e.admin }

@@ -43,6 +43,7 @@ func DecodeSome(file string, src []byte, into proto.Message) (*Source, Mistakes)
 	d := &decoder{
 		source: &Source{file: file, lines: splitLines(src), root: &spot{line: 1, column: 1}},
 		bad:    map[*yaml.Node]bool{},
+		limit:  MaxSize,
 	}
 	if document := d.parse(src); document != nil {
 		d.check(document, d.source.root, 0)
@@ -61,6 +62,7 @@ type decoder struct {
 	source   *Source
 	mistakes Mistakes
 	bad      map[*yaml.Node]bool // reported already; nothing below is read
+	limit    int                 // bytes that are read
 }
 
 // wrong reports what is wrong with a node, once. It is at or in the place s.

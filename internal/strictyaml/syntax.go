@@ -20,8 +20,8 @@ func (d *decoder) parse(src []byte) *yaml.Node {
 		d.mistakes = append(d.mistakes, d.source.mistake(nil, line, column, text, message, remedy))
 		return nil
 	}
-	if len(src) > MaxSize {
-		return at(1, 1, "", fmt.Sprintf("the file is larger than the %d bytes that are read", MaxSize), "split it")
+	if len(src) > d.limit {
+		return at(1, 1, "", fmt.Sprintf("the file is larger than the %d bytes that are read", d.limit), "split it")
 	}
 	if line, column, ok := notText(src); ok {
 		return at(line, column, "", "a byte that is not UTF-8 text, or a control character", "save the file as UTF-8 without control characters")

@@ -2494,7 +2494,15 @@ type Policy struct {
 	// Number of live keys that belong to it.
 	Keys uint64 `protobuf:"varint,6,opt,name=keys,proto3" json:"keys,omitempty"`
 	// Why the newest content of its file is not in use; empty when it is.
-	Error         string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	// Names of its environments.
+	Environments []string `protobuf:"bytes,8,rep,name=environments,proto3" json:"environments,omitempty"`
+	// Headers where a key may be presented, in lower case.
+	CredentialHeaders []string `protobuf:"bytes,9,rep,name=credential_headers,json=credentialHeaders,proto3" json:"credential_headers,omitempty"`
+	// Headers by which a request may name its tenant, in lower case.
+	TenantHeaders []string `protobuf:"bytes,10,rep,name=tenant_headers,json=tenantHeaders,proto3" json:"tenant_headers,omitempty"`
+	// Whether CORS preflights pass without a key.
+	Preflight     bool `protobuf:"varint,11,opt,name=preflight,proto3" json:"preflight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2576,6 +2584,34 @@ func (x *Policy) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *Policy) GetEnvironments() []string {
+	if x != nil {
+		return x.Environments
+	}
+	return nil
+}
+
+func (x *Policy) GetCredentialHeaders() []string {
+	if x != nil {
+		return x.CredentialHeaders
+	}
+	return nil
+}
+
+func (x *Policy) GetTenantHeaders() []string {
+	if x != nil {
+		return x.TenantHeaders
+	}
+	return nil
+}
+
+func (x *Policy) GetPreflight() bool {
+	if x != nil {
+		return x.Preflight
+	}
+	return false
 }
 
 // GetStatusRequest asks for the status.
@@ -4391,7 +4427,7 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\bposition\x18\x01 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"\x15\n" +
 	"\x13ListPoliciesRequest\"M\n" +
 	"\x14ListPoliciesResponse\x125\n" +
-	"\bpolicies\x18\x01 \x03(\v2\x19.latchkey.admin.v1.PolicyR\bpolicies\"\xa7\x01\n" +
+	"\bpolicies\x18\x01 \x03(\v2\x19.latchkey.admin.v1.PolicyR\bpolicies\"\xbf\x02\n" +
 	"\x06Policy\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -4399,7 +4435,12 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\x05hosts\x18\x04 \x03(\tR\x05hosts\x12\x1b\n" +
 	"\tkey_types\x18\x05 \x03(\tR\bkeyTypes\x12\x12\n" +
 	"\x04keys\x18\x06 \x01(\x04R\x04keys\x12\x14\n" +
-	"\x05error\x18\a \x01(\tR\x05error\"\x12\n" +
+	"\x05error\x18\a \x01(\tR\x05error\x12\"\n" +
+	"\fenvironments\x18\b \x03(\tR\fenvironments\x12-\n" +
+	"\x12credential_headers\x18\t \x03(\tR\x11credentialHeaders\x12%\n" +
+	"\x0etenant_headers\x18\n" +
+	" \x03(\tR\rtenantHeaders\x12\x1c\n" +
+	"\tpreflight\x18\v \x01(\bR\tpreflight\"\x12\n" +
 	"\x10GetStatusRequest\"\xfb\x03\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +

@@ -1,0 +1,109 @@
+package lint_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/latchkey/latchkey/envoyconf"
+	"github.com/latchkey/latchkey/envoyconf/lint"
+	"github.com/latchkey/latchkey/envoyconf/lint/linttest"
+	"github.com/latchkey/latchkey/internal/envoytest"
+	"github.com/latchkey/latchkey/policyfile"
+)
+
+const root = "../.."
+
+// kodey is what `latchkey envoy config` prints for one of the examples, and what its policy reads.
+func kodey(t testing.TB) (config string, reads envoyconf.Reads) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "examples/kodey/envoy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := policyfile.LoadFiles(filepath.Join(root, "examples/kodey/policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text), envoyconf.ReadsOf(loaded[0].Policy)
+}
+
+func holes(t testing.TB) []linttest.Hole {
+	t.Helper()
+	all, err := linttest.Holes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 25 {
+		t.Fatalf("only %d holes", len(all))
+	}
+	return all
+}
+
+// told is a finding as a hole's want has it.
+func told(f lint.Finding) string {
+	return strings.TrimSpace(string(f.Severity) + " " + f.Rule + " " + f.Path)
+}
+
+// Each hole is found by its rule at its place, and nothing else is; each rule finds one.
+func TestHolesAreFound(t *testing.T) {
+	config, reads := kodey(t)
+	if found, err := lint.File("envoy.yaml", []byte(config), &reads); err != nil || len(found) > 0 {
+		t.Fatalf("in what is printed: %v, %v", found, err)
+	}
+	unused := map[string]bool{}
+	for _, r := range lint.Rules() {
+		unused[r.ID] = true
+	}
+	for _, hole := range holes(t) {
+		text, err := hole.Open(config)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		found, err := lint.File("envoy.yaml", []byte(text), &reads)
+		if err != nil {
+			t.Errorf("%s: %v", hole.Name, err)
+		}
+		var got []string
+		for _, f := range found {
+			delete(unused, f.Rule)
+			got = append(got, told(f))
+			if line := strings.Split(text, "\n")[f.Line-1]; f.Column > len(line) {
+				t.Errorf("%s: %s is at column %d of %q", hole.Name, f.Rule, f.Column, line)
+			}
+		}
+		if !slices.Equal(got, hole.Want) {
+			t.Errorf("%s: found\n%s\nwant\n%s", hole.Name, strings.Join(got, "\n"), strings.Join(hole.Want, "\n"))
+		}
+	}
+	delete(unused, "cluster-unseen") // a whole configuration names no cluster that it hasn't: see TestFragments
+	for id := range unused {
+		t.Errorf("no hole is for the rule %s: write one", id)
+	}
+}
+
+// A hole is one that somebody can have: Envoy takes each of the configurations.
+func TestHolesAreTaken(t *testing.T) {
+	envoy, err := envoytest.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, _ := kodey(t)
+	for _, hole := range holes(t) {
+		text, err := hole.Open(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "envoy.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command(envoy, "--mode", "validate", "--config-path", file).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", hole.Name, err, out)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package lint_test
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"text/template"
+
+	"github.com/latchkey/latchkey/envoyconf/lint"
+	"github.com/latchkey/latchkey/internal/envoytest"
+	"github.com/latchkey/latchkey/internal/strictyaml"
+)
+
+func rulesIn(t *testing.T, src string) (ids []string) {
+	t.Helper()
+	found, err := lint.File("envoy.yaml", []byte(src), nil)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, src)
+	}
+	for _, f := range found {
+		ids = append(ids, f.Rule)
+	}
+	return ids
+}
+
+const filter = `
+typed_config:
+  "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
+  grpc_service: { envoy_grpc: { cluster_name: authz }, timeout: 0.2s }
+  status_on_error: { code: 503 }
+  encode_raw_headers: true
+  validate_mutations: true
+  allowed_headers: { patterns: [{ safe_regex: { regex: "(?i).*" } }] }
+  decoder_header_mutation_rules: { disallow_all: true, allow_expression: { regex: "authorization|x-latchkey-.*" } }
+`
+
+// A part of a configuration is judged by itself, however it is spelt.
+func TestFragments(t *testing.T) {
+	manager := func(more string) string {
+		return "name: main\ntyped_config:\n  \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager\n" +
+			"  normalizePath: true\n  mergeSlashes: true\n  pathWithEscapedSlashesAction: REJECT_REQUEST\n  useRemoteAddress: true\n" +
+			"  commonHttpProtocolOptions: { headersWithUnderscoresAction: REJECT_REQUEST, maxStreamDuration: 60s }\n  codecType: HTTP1\n" + more
+	}
+	guarded := "  httpFilters:\n  - name: ask" + strings.ReplaceAll(filter, "\n", "\n    ") + "\n"
+	const everything = "  routeConfig: { name: r, virtualHosts: [{ name: all, domains: ['*'], routes: [{ match: { prefix: / }, route: { cluster: api } }] }] }\n"
+	for name, c := range map[string]struct {
+		src  string
+		want []string
+	}{
+		"a filter":                     {filter, nil},
+		"a filter that hides in JSON":  {`{"name":"x",` + "\t" + `"typedConfig":{"@type":"type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz","grpcService":{"envoyGrpc":{"clusterName":"a"}},"failureModeAllow":true,"statusOnError":{"code":"ServiceUnavailable"},"encodeRawHeaders":true,"validateMutations":true,"allowedHeaders":{"patterns":[{"prefix":""}]},"decoderHeaderMutationRules":{"disallowAll":true,"allowExpression":{"regex":"authorization|x-latchkey-.*"}}}}`, []string{"failure-mode-allow"}},
+		"the message of a filter":      {"grpc_service: {}\nfailure_mode_allow: on\nstatus_on_error: { code: 503 }\nencode_raw_headers: true\nvalidate_mutations: true\nallowed_headers: { patterns: [{ contains: '' }] }\ndecoder_header_mutation_rules: { disallow_all: true, allow_expression: { regex: 'authorization|x-latchkey-.*' } }", []string{"failure-mode-allow"}},
+		"a manager":                    {manager(guarded + everything), nil},
+		"a manager that asks nobody":   {manager("  httpFilters: [{ name: r, typedConfig: { '@type': t/envoy.extensions.filters.http.router.v3.Router } }]\n" + everything), []string{"no-check"}},
+		"one that only redirects":      {manager("  httpFilters: [{ name: r }]\n  routeConfig: { virtualHosts: [{ domains: ['*'], routes: [{ match: { prefix: / }, redirect: { httpsRedirect: true } }] }] }\n"), nil},
+		"one for requests from here":   {"name: out\ntrafficDirection: OUTBOUND\nfilterChains: [{ filters: [{ typedConfig: { '@type': t/HttpConnectionManager, httpFilters: [{ name: r }] } }] }]", nil},
+		"routes by name":               {"static_resources:\n  listeners:\n  - filter_chains:\n    - filters:\n      - " + strings.ReplaceAll(manager(guarded+"  rds: { routeConfigName: r }\n"), "\n", "\n        ") + "\nroutes: [{ name: r, virtual_hosts: [{ name: all, domains: [a.example], routes: [{ match: { prefix: / } }] }] }]", []string{"no-catch-all"}},
+		"routes from nowhere":          {manager(guarded + "  rds: { routeConfigName: r }\n"), []string{"routes-unseen"}},
+		"route configuration":          {"name: r\nvirtual_hosts: [{ name: all, domains: ['*'], routes: [{ match: { safe_regex: { regex: .* } }, route: { cluster: api, regex_rewrite: {} } }] }]", []string{"rewritten-path"}},
+		"a matcher in a virtual host":  {"name: r\nvirtual_hosts: [{ name: all, domains: ['*'], matcher: {} }]", []string{"routes-unseen"}},
+		"a cluster":                    {"name: x\nconnect_timeout: 1s\nhttp2_protocol_options: {}\ncommon_lb_config: { healthy_panic_threshold: {} }\ncircuit_breakers: { thresholds: [{ max_requests: 5000, max_pending_requests: 5000 }, { priority: HIGH, max_requests: 1 }] }", []string{"health-check"}},
+		"a cluster that isn't there":   {"static_resources:\n  clusters: [{ name: api, connect_timeout: 1s }]\nfilter:" + strings.ReplaceAll(filter, "\n", "\n  "), []string{"cluster-unseen"}},
+		"resources of a control plane": {"resources:\n- '@type': type.googleapis.com/envoy.config.cluster.v3.Cluster\n  name: x\n  http2_protocol_options: {}\n  common_lb_config: { healthy_panic_threshold: { value: 0 } }\n  health_checks: [{ grpc_health_check: {} }]\n", []string{"small-limits"}},
+		"a wrapped script":             {manager(guarded + "  - { name: w, typedConfig: { '@type': t/xds.type.v3.TypedStruct, type_url: t/envoy.extensions.filters.http.wasm.v3.Wasm, value: {} } }\n" + everything), []string{"rewrites-after"}},
+		"anchors":                      {"a: &a { failure_mode_allow: true, grpc_service: {} }\nb: [*a, *a]", []string{"all-headers-shown", "failure-mode-allow", "mutations-open", "raw-headers", "status-on-error", "validate-mutations"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := rulesIn(t, c.src)
+			slices.Sort(got)
+			if got = slices.Compact(got); !slices.Equal(got, c.want) {
+				t.Errorf("found %v, want %v in\n%s", got, c.want, c.src)
+			}
+		})
+	}
+}
+
+func TestWhatIsNoConfiguration(t *testing.T) {
+	for name, c := range map[string]struct {
+		src  string
+		want string
+	}{
+		"another program's":         {"server: { port: 1 }", "there is no listener"},
+		"text":                      {"hello", "there is no listener"},
+		"nothing":                   {"", "empty"},
+		"a field that stands twice": {"a: 1\nfailure_mode_allow: true\nfailure_mode_allow: false", `envoy.yaml:3:1: "failure_mode_allow" stands twice, first in line 2`},
+		"two documents":             {"a: 1\n---\nb: 2", "second document"},
+		"a bomb":                    {"a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f,*f]", "more than"},
+	} {
+		_, err := lint.File("envoy.yaml", []byte(c.src), nil)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+		if mistakes := (strictyaml.Mistakes{}); !errors.As(err, &mistakes) && !errors.Is(err, lint.ErrNothing) {
+			t.Errorf("%s: the error is a %T", name, err)
+		}
+	}
+}
+
+// differs are the rules that find something in configurations of ours that are for tests and measurements, with the reason.
+var differs = map[string]map[string]string{
+	"internal/envoytest": {
+		"stream-duration": "no test waits for it",
+	},
+	"bench": {
+		"stream-duration": "requests are short",
+		"check-timeout":   "the cores are full there on purpose",
+		"panic-threshold": "a server that isn't well ends the measurement",
+		"health-check":    "the same",
+	},
+}
+
+// The configurations that tests and measurements run by are as hard as the one that is printed, but for what is said of them.
+func TestOurOtherConfigurations(t *testing.T) {
+	tested, err := envoytest.Bootstrap(envoytest.Config{
+		AuthzSocket: "authz.sock", Upstream: "127.0.0.1:1", PolicyHeaders: []string{"x-team-id"}, Listeners: []envoytest.Listener{{Profile: envoytest.Hardened}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var measured strings.Builder
+	bench, err := template.ParseFiles(filepath.Join(root, "bench/envoy.yaml.tmpl"))
+	if err == nil {
+		err = bench.Execute(&measured, map[string]any{"Filter": "ext_authz", "Joined": false, "Socket": "authz.sock"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, reads := kodey(t)
+	for name, text := range map[string]string{"internal/envoytest": string(tested), "bench": measured.String()} {
+		found, err := lint.File(name, []byte(text), &reads)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		used := map[string]bool{}
+		for _, f := range found {
+			used[f.Rule] = true
+			if differs[name][f.Rule] == "" {
+				t.Errorf("%s:%d: %s: %s", name, f.Line, told(f), f.Message)
+			}
+		}
+		for rule := range differs[name] {
+			if !used[rule] {
+				t.Errorf("%s no longer differs by %s: take the row out of differs", name, rule)
+			}
+		}
+	}
+}
