@@ -15,6 +15,7 @@ import (
 
 	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/internal/strictyaml"
+	"github.com/latchkey/latchkey/observe"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
 )
 
@@ -204,9 +205,13 @@ func sameJSON(got, want any) bool {
 func (b block) configures() error {
 	m := map[string]interface {
 		proto.Message
+		observe.Config
 		GetTls() *configv1.TLS
 	}{"yaml serve": &configv1.Serve{}, "yaml sidecar": &configv1.Sidecar{}}[b.kind]
 	if _, err := strictyaml.Decode(b.kind, []byte(b.text), m); err != nil {
+		return err
+	}
+	if _, err := observe.Configured(&configv1.Serve{}, "", m); err != nil || m.GetTls() == nil {
 		return err
 	}
 	return link.Check(m.GetTls())

@@ -86,10 +86,10 @@ type kodey struct {
 	token  string
 }
 
-func serveKodey(t *testing.T) *kodey {
+func serveKodey(t *testing.T, flags ...string) *kodey {
 	t.Helper()
 	k := &kodey{shell: newShell(t), status: &adminv1.GetStatusResponse{}}
-	k.job("latchkey serve --policy examples/kodey/policy.yaml --hub-listen unix:hub.sock &")
+	k.job("latchkey serve --policy examples/kodey/policy.yaml --hub-listen unix:hub.sock " + strings.Join(flags, " ") + " &")
 	for _, c := range []string{
 		"latchkey directory apply -f examples/kodey/directory.yaml",
 		"latchkey keys create --policy kodey --type user_secret --principal user:ada --as user:ada -o json",
