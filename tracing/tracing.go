@@ -58,7 +58,7 @@ func New(ctx context.Context, o Options, log *slog.Logger) (*Tracer, error) {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		t.trouble.Warn("spans can't be sent: requests are decided all the same", "error", err)
 	}))
-	otel.SetLogger(logr.FromSlogHandler(t.trouble.Handler()))
+	otel.SetLogger(logr.FromSlogHandler(serve.Seldom(log).Handler()))
 	exporter, err := otlptracegrpc.New(ctx, receiver(o)...)
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
