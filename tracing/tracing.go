@@ -25,7 +25,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/stats"
 
 	"github.com/latchkey/latchkey/authz"
 	"github.com/latchkey/latchkey/internal/serve"
@@ -38,6 +37,7 @@ const flushTime = 2 * time.Second
 // Tracer makes spans of checks. It is safe for concurrent use.
 type Tracer struct {
 	provider *sdk.TracerProvider
+	ratio    *float64 // nil: see sampler
 	spans    *prometheus.CounterVec
 	trouble  *slog.Logger
 }
@@ -47,6 +47,7 @@ type Tracer struct {
 // process, and this takes it.
 func New(ctx context.Context, o Options, log *slog.Logger) (*Tracer, error) {
 	t := &Tracer{
+		ratio: o.Ratio,
 		spans: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "latchkey_trace_spans_total", Help: "Spans of checks, by what became of them: sent, or lost because their receiver did not take them.",
 		}, []string{"result"}),
@@ -91,20 +92,28 @@ func sampler(o Options) []sdk.TracerProviderOption {
 	root := sdk.NeverSample()
 	if o.Ratio != nil {
 		root = sdk.TraceIDRatioBased(*o.Ratio)
-	} else if os.Getenv("OTEL_TRACES_SAMPLER") != "" {
+	} else if environmentSamples() {
 		return nil
 	}
 	return []sdk.TracerProviderOption{sdk.WithSampler(sdk.ParentBased(root))}
 }
 
+func environmentSamples() bool { return os.Getenv("OTEL_TRACES_SAMPLER") != "" }
+
 // ServerOption makes a gRPC server begin and end a span for each check that is
 // traced.
 func (t *Tracer) ServerOption() grpc.ServerOption {
-	return grpc.StatsHandler(otelgrpc.NewServerHandler(
-		otelgrpc.WithTracerProvider(t.provider), otelgrpc.WithMeterProvider(noop.NewMeterProvider()), otelgrpc.WithPropagators(propagation.TraceContext{}),
-		otelgrpc.WithFilter(func(call *stats.RPCTagInfo) bool { return call.FullMethodName == "/"+authz.ServiceName+"/Check" }),
-	))
+	return grpc.StatsHandler(gate{
+		Handler: otelgrpc.NewServerHandler(
+			otelgrpc.WithTracerProvider(t.provider), otelgrpc.WithMeterProvider(noop.NewMeterProvider()), otelgrpc.WithPropagators(propagation.TraceContext{}),
+		),
+		roots: t.ratio != nil && *t.ratio > 0,
+		all:   t.ratio == nil && environmentSamples(),
+	})
 }
+
+// check is the call that has spans: health checks have none.
+const check = "/" + authz.ServiceName + "/Check"
 
 // Collectors returns the metrics of the tracer.
 func (t *Tracer) Collectors() []prometheus.Collector { return []prometheus.Collector{t.spans} }
