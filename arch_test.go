@@ -42,6 +42,10 @@ var mayImport = []importRule{
 	{"envoyconf/lint", []string{"envoyconf", "internal/strictyaml"}, "judges what others wrote by what policies read"},
 	{"admin", []string{"key", "key/mint", "directory", "policy", "policyfile", "storage", "internal/link", "proto/..."}, "decides apart from the store; of storage it knows what a change and a view are, and asks for the rest by its own interface"},
 
+	{"decisionlog", []string{"authz", "policy", "key", "internal/serve", "proto/latchkey/config/v1"}, "sees what was answered, and knows nothing of where keys are kept"},
+	{"tracing", []string{"authz", "internal/serve", "proto/latchkey/config/v1"}, "sees what was answered, like decisionlog"},
+	{"observe", []string{"authz", "decisionlog", "tracing", "internal/serve", "proto/latchkey/config/v1"}, "what both processes tell of checks, put together once"},
+
 	{"internal/link", []string{"internal/serve", "proto/latchkey/config/v1"}, "who is at the other end, whatever is asked over the link; every binary has it"},
 	{"internal/link/linktest", []string{"proto/latchkey/config/v1"}, "certificates for other packages' tests"},
 	{"admin/ledgertest", []string{"admin", "storage", "key", "directory"}, "what every ledger owes to admin, as a test"},
@@ -51,7 +55,7 @@ var mayImport = []importRule{
 
 	{"examples", nil, "files, and a name for each"},
 
-	{"cmd/latchkey-sidecar", []string{"authz", "policy", "replica", "storage", "internal/link", "internal/serve", "internal/strictyaml", "proto/latchkey/config/v1"}, "checks and follows, and can do no more"},
+	{"cmd/latchkey-sidecar", []string{"authz", "policy", "replica", "storage", "observe", "internal/link", "internal/serve", "internal/strictyaml", "proto/latchkey/config/v1"}, "checks and follows, and can do no more"},
 	{"cmd/...", []string{"..."}, "mains put the parts together"},
 	{"e2e/...", []string{"..."}, "stories through real binaries"},
 	{"bench/load", nil, "sends bytes and times answers, whoever is asked"},
@@ -77,6 +81,7 @@ var onlyIn = []struct {
 	{"google.golang.org/grpc/codes", []string{"authz", "admin", "replica", "internal/serve", "internal/envoytest", "proto/..."}, "errors are values until they leave the process"},
 	{"connectrpc.com/...", []string{"admin", "cmd/latchkey", "proto/..."}, "the admin API is the only thing that speaks Connect"},
 	{"github.com/spf13/...", []string{"cmd/...", "internal/reference"}, "flags belong to mains; the reference of commands is written of them"},
+	{"go.opentelemetry.io/...", []string{"tracing"}, "one package knows how spans are made and sent"},
 	{"github.com/spiffe/...", []string{"internal/link"}, "one package says who a certificate is of"},
 	{"net/http/pprof", []string{"cmd/...", "internal/serve"}, "registers itself on the default mux, which nothing here serves"},
 	{"unsafe", []string{"internal/alias", "internal/faults", "proto/..."}, "memory safety; text that isn't copied, the kernel's own structures, and what is generated"},

@@ -69,7 +69,9 @@ func keptFolder(t *testing.T, what string) string {
 type server struct {
 	data   string
 	level  string
-	http   string // address of metrics and health
+	flags  []string  // besides
+	stdout io.Writer // nil: the log
+	http   string    // address of metrics and health
 	log    *logBuffer
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -132,9 +134,13 @@ func (s *server) start(tb testing.TB, policies ...string) {
 	for _, p := range policies {
 		args = append(args, "--policy", p)
 	}
+	args = append(args, s.flags...)
 	s.log = &logBuffer{}
 	s.cmd = exec.Command(path, args...)
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.Stdout, s.cmd.Stderr = s.stdout, s.log
+	if s.stdout == nil {
+		s.cmd.Stdout = s.log
+	}
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
 		tb.Fatal(err)

@@ -216,6 +216,9 @@ func (p *Policy) AppendScopeNames(b []byte, s Set) []byte { return p.scopes.appe
 // PermissionNames returns the names of the permissions in a set, sorted by byte.
 func (p *Policy) PermissionNames(s Set) []string { return p.permissions.list(s) }
 
+// AppendPermissionNames is AppendScopeNames for a set of permissions.
+func (p *Policy) AppendPermissionNames(b []byte, s Set) []byte { return p.permissions.appendList(b, s) }
+
 // Scopes returns every scope of the policy.
 func (p *Policy) Scopes() Set { return p.scopes.all() }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
+	"github.com/latchkey/latchkey/observe"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
 )
 
@@ -35,6 +36,7 @@ type config struct {
 	name      string
 	tls       *configv1.TLS // nil: nobody over TCP
 	ids       link.Identities
+	observe   observe.Options
 
 	acceptRollback bool // of the command line alone: it is for one start
 }
@@ -87,6 +89,7 @@ SIGTERM and SIGINT end the process once the requests in flight are answered.`,
 	f.StringVar(&flags.Name, "name", "", "name by which the hub shows this replica (default the host's)")
 	f.BoolVar(&acceptRollback, "accept-rollback", false,
 		"for one start: take a hub's world although it is older than this replica's; what that brings back to life is logged")
+	f.Var(observe.DecisionLogFlag(&flags.DecisionLog), observe.Flag, observe.Usage)
 	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
 	return cmd
 }
@@ -120,6 +123,9 @@ func configure(file string, flags *configv1.Sidecar) (*config, error) {
 		if c.name, err = os.Hostname(); err != nil {
 			return nil, fmt.Errorf("the host has no name (%w): say --name", err)
 		}
+	}
+	if c.observe, err = observe.Configured(flags, file, read); err != nil {
+		return nil, usagef("%w", err)
 	}
 	hubs := flags.Hub
 	if len(hubs) == 0 {

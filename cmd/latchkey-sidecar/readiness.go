@@ -74,6 +74,7 @@ func (p *process) registry() *prometheus.Registry {
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	r.MustRegister(p.checks.Collectors()...)
 	r.MustRegister(p.grpc.Collectors()...)
+	r.MustRegister(p.observe.Collectors()...)
 	r.MustRegister(p.follower.Collectors()...)
 	if p.link != nil {
 		r.MustRegister(p.link.Collectors()...)

@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey/latchkey/authz"
 	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/internal/serve"
+	"github.com/latchkey/latchkey/observe"
 	"github.com/latchkey/latchkey/policy"
 	"github.com/latchkey/latchkey/replica"
 	"github.com/latchkey/latchkey/storage"
@@ -33,6 +34,7 @@ type process struct {
 	health   *serve.Health
 	store    *serve.StoreHealth
 	memory   *serve.Memory
+	observe  *observe.Observers
 
 	listeners serve.Listeners
 }
@@ -64,8 +66,11 @@ func runSidecar(ctx context.Context, c *config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeHubs()) }()
-	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
-	p.grpc = serve.NewGRPC(authz.ServerOption())
+	if p.observe, err = observe.Open(ctx, c.observe, observe.Process{Service: "latchkey-sidecar", Version: serve.ThisBuild(version).Version, Instance: c.name}, log); err != nil {
+		return err
+	}
+	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log, Observers: p.observe.Observers()})
+	p.grpc = serve.NewGRPC(append(p.observe.ServerOptions(), authz.ServerOption())...)
 	defer p.grpc.Stop() // its workers wait from the beginning
 	p.grpc.TellLimits(log)
 	p.checks.Register(p.grpc)
@@ -139,6 +144,7 @@ func (p *process) group() (*serve.Group, error) {
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
 	g.Add(serve.Work, "memory", p.memory.Run)
+	p.observe.AddTo(&g)
 	g.Add(serve.Work, "follower", p.follower.Run)
 	g.Add(serve.Work, "readiness", p.watchReadiness)
 	g.Add(serve.Work, "store", p.store.Watch)

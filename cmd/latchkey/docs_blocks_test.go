@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/internal/strictyaml"
+	"github.com/latchkey/latchkey/observe"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
 )
 
@@ -188,6 +190,10 @@ func sameJSON(got, want any) bool {
 	if want == "…" {
 		return true
 	}
+	if list, ok := want.([]any); ok {
+		other, ok := got.([]any)
+		return ok && slices.EqualFunc(other, list, sameJSON)
+	}
 	object, ok := want.(map[string]any)
 	if !ok {
 		return reflect.DeepEqual(got, want)
@@ -208,9 +214,13 @@ func sameJSON(got, want any) bool {
 func (b block) configures() error {
 	m := map[string]interface {
 		proto.Message
+		observe.Config
 		GetTls() *configv1.TLS
 	}{"yaml serve": &configv1.Serve{}, "yaml sidecar": &configv1.Sidecar{}}[b.kind]
 	if _, err := strictyaml.Decode(b.kind, []byte(b.text), m); err != nil {
+		return err
+	}
+	if _, err := observe.Configured(&configv1.Serve{}, "", m); err != nil || m.GetTls() == nil {
 		return err
 	}
 	return link.Check(m.GetTls())
@@ -232,6 +242,8 @@ func TestDocsOutputIsCompared(t *testing.T) {
 		{"json", `{"a": "…", "b": [1]}`, "noise\n" + `{"b":[1],"a":{}}`, true},
 		{"json", `{"a": "…"}`, `{"a":1,"b":2}`, false},
 		{"json", `{"a": "…"}`, `{"b":1}`, false},
+		{"json", `{"a": [{"b": "…"}, 1]}`, `{"a":[{"b":2},1]}`, true},
+		{"json", `{"a": [{"b": "…"}]}`, `{"a":[{"b":2},1]}`, false},
 	} {
 		if err := (block{kind: c.kind, text: c.shown}).prints(c.printed); (err == nil) != c.same {
 			t.Errorf("%q for %q: %v, want the same: %t", c.printed, c.shown, err, c.same)

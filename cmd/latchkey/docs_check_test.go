@@ -1,23 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"maps"
-	"net/http"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -86,10 +79,10 @@ type kodey struct {
 	token  string
 }
 
-func serveKodey(t *testing.T) *kodey {
+func serveKodey(t *testing.T, flags ...string) *kodey {
 	t.Helper()
 	k := &kodey{shell: newShell(t), status: &adminv1.GetStatusResponse{}}
-	k.job("latchkey serve --policy examples/kodey/policy.yaml --hub-listen unix:hub.sock &")
+	k.job("latchkey serve --policy examples/kodey/policy.yaml --hub-listen unix:hub.sock " + strings.Join(flags, " ") + " &")
 	for _, c := range []string{
 		"latchkey directory apply -f examples/kodey/directory.yaml",
 		"latchkey keys create --policy kodey --type user_secret --principal user:ada --as user:ada -o json",
@@ -139,9 +132,6 @@ func (k *kodey) ask(t *testing.T, host, path, token string) *authv3.CheckRespons
 func TestDocsTables(t *testing.T) {
 	k := serveKodey(t)
 	t.Run("identity", k.identity)
-	k.job("latchkey-sidecar --hub unix:hub.sock --data pod-1 &")
-	t.Run("metrics", k.metrics)
-	t.Run("metrics of a sidecar", k.sidecarMetrics)
 	t.Run("health", k.health)
 	k.end()
 }
@@ -183,93 +173,6 @@ func (k *kodey) identity(t *testing.T) {
 			t.Errorf("%s names the field %s of dynamic metadata, which no answer has", checkDocument, name)
 		}
 	}
-}
-
-func (k *kodey) metrics(t *testing.T) {
-	k.ask(t, "api.kodey.example", "/v1/chat", "none")
-	families := k.metricsOf(t, k.address(t, "http"))
-	documented := map[string]bool{}
-	k.documented(t, families, "metric", documented)
-	k.documented(t, families, "metric of a hub", documented)
-	undocumented(t, families, documented)
-}
-
-// sidecarMetrics: those of a sidecar are its own, and some of those of every process.
-func (k *kodey) sidecarMetrics(t *testing.T) {
-	log := filepath.Join(k.dir, "..", "job"+k.jobs[len(k.jobs)-1])
-	text, err := os.ReadFile(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := httpLine.FindSubmatch(text)
-	if at == nil {
-		t.Fatalf("the sidecar doesn't say where it listens:\n%s", text)
-	}
-	families := k.metricsOf(t, string(at[1]))
-	documented := map[string]bool{}
-	k.documented(t, families, "metric of a sidecar", documented)
-	for _, row := range tableOf(t, checkDocument, "metric") {
-		documented[row[0]] = true
-		// No check was asked for, and policy files are the hub's.
-		if _, ok := families[row[0]]; !ok && row[0] != "latchkey_checks_total" && !strings.HasPrefix(row[0], "latchkey_policy_") {
-			t.Errorf("%s has the metric %s for every process, which a sidecar has not", checkDocument, row[0])
-		}
-	}
-	undocumented(t, families, documented)
-}
-
-var httpLine = regexp.MustCompile(`"for":"http","address":"([^"]+)"`)
-
-// documented compares a table of metrics with those of a process, and notes what it has.
-func (k *kodey) documented(t *testing.T, families map[string]family, head string, all map[string]bool) {
-	for _, row := range tableOf(t, checkDocument, head) {
-		all[row[0]] = true
-		is, ok := families[row[0]]
-		switch want := (family{row[1], row[2]}); {
-		case !ok:
-			t.Errorf("%s has the metric %s, which /metrics has not", checkDocument, row[0])
-		case is != want:
-			t.Errorf("%s says that %s is %v, it is %v", checkDocument, row[0], want, is)
-		}
-	}
-}
-
-func undocumented(t *testing.T, families map[string]family, documented map[string]bool) {
-	for _, name := range slices.Sorted(maps.Keys(families)) {
-		if strings.HasPrefix(name, "latchkey_") && !documented[name] {
-			t.Errorf("%s doesn't have the metric %s", checkDocument, name)
-		}
-	}
-}
-
-// family is what is told of a metric.
-type family struct{ kind, labels string }
-
-func (k *kodey) metricsOf(t *testing.T, address string) map[string]family {
-	t.Helper()
-	answer, err := http.Get("http://" + address + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	told := map[string]family{}
-	for name, f := range families {
-		var labels []string
-		for _, l := range f.GetMetric()[0].GetLabel() {
-			labels = append(labels, l.GetName())
-		}
-		told[name] = family{strings.ToLower(f.GetType().String()), strings.Join(labels, " ")}
-	}
-	return told
 }
 
 // address is where a listener of the process is.

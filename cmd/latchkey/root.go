@@ -14,7 +14,7 @@ import (
 
 func newRoot() *cobra.Command {
 	root := group("latchkey", "Check API keys at the mesh's edge, and manage them",
-		newServe(), newStatus(), newExplain(), newDemo(), newVersion(),
+		newServe(), newStatus(), newTop(), newExplain(), newDemo(), newVersion(),
 		newKeys(), newDirectory(), newPolicy(), newEnvoy(), newReplicas(), newDB(),
 	)
 	root.SilenceErrors = true

@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
+	"github.com/latchkey/latchkey/observe"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
 )
 
@@ -27,6 +28,8 @@ type serveConfig struct {
 	tls       *configv1.TLS // nil: nobody over TCP
 	operators link.Identities
 	followers link.Identities
+
+	observe observe.Options
 
 	acceptRollback bool // of the command line alone: it is for one start
 }
@@ -68,6 +71,7 @@ and SIGINT end the process once the requests in flight are answered.`,
 	f.StringVar(&flags.HubListen, "hub-listen", "", "where replicas connect, unix:PATH, or host:port with tls and followers in --config (default nowhere)")
 	f.BoolVar(&acceptRollback, "accept-rollback", false,
 		"for one start: go on from a store that is older than what was acknowledged, or isn't known to be the newest; what is known to have been revoked stays so")
+	f.Var(observe.DecisionLogFlag(&flags.DecisionLog), observe.Flag, observe.Usage)
 	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
 	return cmd
 }
@@ -114,6 +118,10 @@ func configure(file string, flags *configv1.Serve) (*serveConfig, error) {
 		if c.hubListen, err = serve.ParseAddress(at); err != nil {
 			return nil, usagef("--hub-listen: %w", err)
 		}
+	}
+	var err error
+	if c.observe, err = observe.Configured(flags, file, read); err != nil {
+		return nil, usagef("%w", err)
 	}
 	return c, c.links(read)
 }

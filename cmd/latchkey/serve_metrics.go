@@ -14,6 +14,7 @@ func (p *process) registry() *prometheus.Registry {
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	r.MustRegister(p.checks.Collectors()...)
 	r.MustRegister(p.grpc.Collectors()...)
+	r.MustRegister(p.observe.Collectors()...)
 	r.MustRegister(p.files.collectors()...)
 	r.MustRegister(thisBuild().Info())
 	if p.hub != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey/latchkey/authz"
 	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/internal/serve"
+	"github.com/latchkey/latchkey/observe"
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
 	"github.com/latchkey/latchkey/replica"
 	"github.com/latchkey/latchkey/storage"
@@ -42,8 +43,11 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	defer func() { err = errors.Join(err, db.Close()) }()
 
 	p.db = db
-	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
-	p.grpc = serve.NewGRPC(authz.ServerOption())
+	if err := p.openObservers(ctx); err != nil {
+		return err
+	}
+	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log, Observers: p.observe.Observers()})
+	p.grpc = serve.NewGRPC(append(p.observe.ServerOptions(), authz.ServerOption())...)
 	defer p.grpc.Stop() // its workers wait from the beginning
 	p.grpc.TellLimits(log)
 	p.checks.Register(p.grpc)
@@ -99,6 +103,7 @@ type process struct {
 	hub    *replica.Hub // nil: it feeds no replicas
 
 	streams *serve.Streams // that replicas follow
+	observe *observe.Observers
 
 	// Written before anything is served.
 	listeners serve.Listeners
@@ -143,6 +148,7 @@ func (p *process) group() (*serve.Group, error) {
 		g.Add(serve.Work, "replicas", p.hub.Run)
 	}
 	g.Add(serve.Work, "memory", p.memory.Run)
+	p.observe.AddTo(&g)
 	if p.link != nil {
 		g.Add(serve.Work, "certificate", p.link.Run)
 	}

@@ -56,6 +56,7 @@ type view struct {
 	CloseDelay     time.Duration
 	Upstreams      []upstreamView
 	GRPC           bool
+	Traces         bool
 }
 
 type listenerView struct {
@@ -100,6 +101,7 @@ const (
 	clusterPlain    = "latchkey_plain"
 	clusterUpstream = "upstream"
 	clusterGRPC     = "upstream_grpc"
+	clusterTraces   = "traces"
 )
 
 // alwaysAllowed are the headers that Latchkey reads whatever the policy says.
@@ -125,6 +127,9 @@ func newView(cfg Config) view {
 	}
 	if v.GRPC {
 		v.Upstreams = append(v.Upstreams, newUpstreamView(clusterGRPC, cfg.GRPCUpstream, true))
+	}
+	if v.Traces = cfg.Traces != ""; v.Traces {
+		v.Upstreams = append(v.Upstreams, newUpstreamView(clusterTraces, cfg.Traces, true))
 	}
 
 	v.AllowedHeaders = slices.Clone(alwaysAllowed)

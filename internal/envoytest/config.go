@@ -74,6 +74,9 @@ type Config struct {
 	// HealthInterval is the time between two health checks of the authorization
 	// server by Hardened listeners; one second by default.
 	HealthInterval time.Duration
+	// Traces is the host:port of an OTLP receiver over gRPC that Envoy sends its spans to:
+	// every request is traced then. Empty means none is.
+	Traces string
 	// Admin is the host:port of Envoy's admin interface. Bootstrap leaves it out when
 	// empty; Start always opens one, by default on a port that the kernel chooses.
 	Admin string
@@ -121,7 +124,7 @@ func (c Config) withDefaults() (Config, error) {
 		bad("Config.Upstream is empty: name the upstream's host:port")
 	}
 	for _, a := range []struct{ field, addr string }{
-		{"Upstream", c.Upstream}, {"GRPCUpstream", c.GRPCUpstream}, {"Admin", c.Admin},
+		{"Upstream", c.Upstream}, {"GRPCUpstream", c.GRPCUpstream}, {"Traces", c.Traces}, {"Admin", c.Admin},
 	} {
 		if _, _, err := splitAddr(a.addr); err != nil && a.addr != "" {
 			bad("Config.%s: %w", a.field, err)

@@ -14,7 +14,8 @@ const streamWorkers = 64
 // change nothing that can be measured, and no buffers cost a fifth to a half.
 // Buffers for writing are shared between connections without being asked for.
 //
-// Not used are a stats handler, which costs about a quarter, and interceptors of
+// Not used are a stats handler, which costs about a quarter and is there only
+// where checks are traced, and interceptors of
 // unary calls: what watches over them is in RegisterService.
 func tuning() []grpc.ServerOption {
 	return []grpc.ServerOption{grpc.NumStreamWorkers(streamWorkers)}

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
 	policyv1 "github.com/latchkey/latchkey/proto/latchkey/policy/v1"
 )
 
@@ -202,5 +203,19 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s without end: %d bytes of error", c.name, len(err.Error()))
 		}
 		t.Logf("%s: %v, %.60s", c.name, time.Since(start).Round(time.Millisecond), err)
+	}
+}
+
+func TestFractions(t *testing.T) {
+	for text, want := range map[string]float64{"0": 0, "1": 1, "0.25": 0.25, "0.010": 0.01, "-0.5": -0.5, "12.75": 12.75} {
+		got := &configv1.DecisionLog{}
+		if _, err := Decode("c.yaml", []byte("allow_sample: "+text), got); err != nil || got.GetAllowSample() != want {
+			t.Errorf("%s is read as %v, %v", text, got.GetAllowSample(), err)
+		}
+	}
+	for _, text := range []string{`"0.5"`, ".5", "1.", "1e-2", "0x1", "00.5", ".inf", ".nan", "1_0", "true", "[0.5]", "a", "~", ""} {
+		if _, err := Decode("c.yaml", []byte("allow_sample: "+text), &configv1.DecisionLog{}); err == nil || !strings.Contains(err.Error(), "c.yaml:1:15") && !strings.Contains(err.Error(), "c.yaml:1") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

@@ -27,6 +27,8 @@ func (d *decoder) scalar(n *yaml.Node, field protoreflect.FieldDescriptor, s *sp
 		return protoreflect.ValueOfBool(n.Value == "true"), true
 	case protoreflect.EnumKind:
 		return d.enum(n, field.Enum(), s)
+	case protoreflect.DoubleKind:
+		return d.fraction(n, s)
 	default:
 		return d.number(n, field, s)
 	}
@@ -65,6 +67,21 @@ func (d *decoder) number(n *yaml.Node, field protoreflect.FieldDescriptor, s *sp
 		return v, false
 	}
 	return v, true
+}
+
+// fraction reads a number that needn't be whole, in decimal digits: no exponent, infinity or NaN.
+func (d *decoder) fraction(n *yaml.Node, s *spot) (v protoreflect.Value, ok bool) {
+	whole, decimals, point := strings.Cut(strings.TrimPrefix(n.Value, "-"), ".")
+	if n.Kind != yaml.ScalarNode || !plain(n) || !isDecimal(whole) || whole[0] == '-' || point && (decimals == "" || strings.Trim(decimals, "0123456789") != "") {
+		d.wrong(s, n, fmt.Sprintf("%s takes a number, not %s", fieldName(s), shown(n)), "write decimal digits, such as 0.25, without quotes")
+		return v, false
+	}
+	f, err := strconv.ParseFloat(n.Value, 64)
+	if err != nil {
+		d.wrong(s, n, fmt.Sprintf("%s is out of the range of %s", n.Value, fieldName(s)), "write a smaller number")
+		return v, false
+	}
+	return protoreflect.ValueOfFloat64(f), true
 }
 
 func rangeRemedy(kind protoreflect.Kind) string {

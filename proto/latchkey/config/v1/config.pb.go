@@ -26,6 +26,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What lines are written to.
+type DecisionLog_Output int32
+
+const (
+	// None is said, which is a mistake.
+	DecisionLog_OUTPUT_UNSPECIFIED DecisionLog_Output = 0
+	// The standard output of the process.
+	DecisionLog_OUTPUT_STDOUT DecisionLog_Output = 1
+	// The file at `path`.
+	DecisionLog_OUTPUT_FILE DecisionLog_Output = 2
+)
+
+// Enum value maps for DecisionLog_Output.
+var (
+	DecisionLog_Output_name = map[int32]string{
+		0: "OUTPUT_UNSPECIFIED",
+		1: "OUTPUT_STDOUT",
+		2: "OUTPUT_FILE",
+	}
+	DecisionLog_Output_value = map[string]int32{
+		"OUTPUT_UNSPECIFIED": 0,
+		"OUTPUT_STDOUT":      1,
+		"OUTPUT_FILE":        2,
+	}
+)
+
+func (x DecisionLog_Output) Enum() *DecisionLog_Output {
+	p := new(DecisionLog_Output)
+	*p = x
+	return p
+}
+
+func (x DecisionLog_Output) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DecisionLog_Output) Descriptor() protoreflect.EnumDescriptor {
+	return file_latchkey_config_v1_config_proto_enumTypes[0].Descriptor()
+}
+
+func (DecisionLog_Output) Type() protoreflect.EnumType {
+	return &file_latchkey_config_v1_config_proto_enumTypes[0]
+}
+
+func (x DecisionLog_Output) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DecisionLog_Output.Descriptor instead.
+func (DecisionLog_Output) EnumDescriptor() ([]byte, []int) {
+	return file_latchkey_config_v1_config_proto_rawDescGZIP(), []int{4, 0}
+}
+
 // Serve configures `latchkey serve`. A flag of the same name wins over it.
 type Serve struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -68,7 +121,11 @@ type Serve struct {
 	// Identities that may follow over TCP: SPIFFE ids or DNS names of certificates; one that ends in `/*` stands for all SPIFFE ids below it.
 	// Default: nobody.
 	// Example: `["spiffe://mesh.example/ns/notes/sa/api"]`.
-	Followers     []string `protobuf:"bytes,10,rep,name=followers,proto3" json:"followers,omitempty"`
+	Followers []string `protobuf:"bytes,10,rep,name=followers,proto3" json:"followers,omitempty"`
+	// Where each denial, and some of what is allowed, is written down; nowhere without it.
+	DecisionLog *DecisionLog `protobuf:"bytes,20,opt,name=decision_log,json=decisionLog,proto3" json:"decision_log,omitempty"`
+	// Where spans of checks are sent; nowhere without it.
+	Tracing       *Tracing `protobuf:"bytes,21,opt,name=tracing,proto3" json:"tracing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -173,6 +230,20 @@ func (x *Serve) GetFollowers() []string {
 	return nil
 }
 
+func (x *Serve) GetDecisionLog() *DecisionLog {
+	if x != nil {
+		return x.DecisionLog
+	}
+	return nil
+}
+
+func (x *Serve) GetTracing() *Tracing {
+	if x != nil {
+		return x.Tracing
+	}
+	return nil
+}
+
 // Sidecar configures `latchkey-sidecar`. A flag of the same name wins over it.
 type Sidecar struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -211,6 +282,10 @@ type Sidecar struct {
 	// Default: any.
 	// Example: `["spiffe://mesh.example/latchkey/hub"]`.
 	HubIdentities []string `protobuf:"bytes,9,rep,name=hub_identities,json=hubIdentities,proto3" json:"hub_identities,omitempty"`
+	// As in Serve.decision_log.
+	DecisionLog *DecisionLog `protobuf:"bytes,20,opt,name=decision_log,json=decisionLog,proto3" json:"decision_log,omitempty"`
+	// As in Serve.tracing.
+	Tracing       *Tracing `protobuf:"bytes,21,opt,name=tracing,proto3" json:"tracing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -304,6 +379,20 @@ func (x *Sidecar) GetTls() *TLS {
 func (x *Sidecar) GetHubIdentities() []string {
 	if x != nil {
 		return x.HubIdentities
+	}
+	return nil
+}
+
+func (x *Sidecar) GetDecisionLog() *DecisionLog {
+	if x != nil {
+		return x.DecisionLog
+	}
+	return nil
+}
+
+func (x *Sidecar) GetTracing() *Tracing {
+	if x != nil {
+		return x.Tracing
 	}
 	return nil
 }
@@ -457,11 +546,157 @@ func (x *TLS) GetWorkloadApi() string {
 	return ""
 }
 
+// DecisionLog is where decisions are written down, as a line of JSON each: every denial, and as much of what is allowed as it says.
+type DecisionLog struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What lines are written to: stdout or file.
+	Output DecisionLog_Output `protobuf:"varint,1,opt,name=output,proto3,enum=latchkey.config.v1.DecisionLog_Output" json:"output,omitempty"`
+	// File of the output `file`, relative to the configuration file. Older ones stand beside it, as PATH.1, PATH.2 and so on.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// How much of what is allowed is written down, from 0, for nothing, to 1, for all; 0 where it is absent.
+	AllowSample float64 `protobuf:"fixed64,3,opt,name=allow_sample,json=allowSample,proto3" json:"allow_sample,omitempty"`
+	// Size at which a new file is begun, such as `100MiB`, which is the default.
+	MaxSize string `protobuf:"bytes,4,opt,name=max_size,json=maxSize,proto3" json:"max_size,omitempty"`
+	// How many files are kept, the one that is written to among them; 5 where it is absent.
+	MaxFiles      uint32 `protobuf:"varint,5,opt,name=max_files,json=maxFiles,proto3" json:"max_files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionLog) Reset() {
+	*x = DecisionLog{}
+	mi := &file_latchkey_config_v1_config_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionLog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionLog) ProtoMessage() {}
+
+func (x *DecisionLog) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_config_v1_config_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionLog.ProtoReflect.Descriptor instead.
+func (*DecisionLog) Descriptor() ([]byte, []int) {
+	return file_latchkey_config_v1_config_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DecisionLog) GetOutput() DecisionLog_Output {
+	if x != nil {
+		return x.Output
+	}
+	return DecisionLog_OUTPUT_UNSPECIFIED
+}
+
+func (x *DecisionLog) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *DecisionLog) GetAllowSample() float64 {
+	if x != nil {
+		return x.AllowSample
+	}
+	return 0
+}
+
+func (x *DecisionLog) GetMaxSize() string {
+	if x != nil {
+		return x.MaxSize
+	}
+	return ""
+}
+
+func (x *DecisionLog) GetMaxFiles() uint32 {
+	if x != nil {
+		return x.MaxFiles
+	}
+	return 0
+}
+
+// Tracing is where spans of checks are sent, by OTLP over gRPC. What it doesn't say is taken from the environment variables OTEL_… of OpenTelemetry.
+type Tracing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Receiver of spans: `host:port`, or `unix:PATH`; OTEL_EXPORTER_OTLP_ENDPOINT, or localhost:4317, where it is absent.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Whether the receiver is reached without TLS.
+	Insecure bool `protobuf:"varint,2,opt,name=insecure,proto3" json:"insecure,omitempty"`
+	// How much is traced of what Envoy sends no decision about, from 0 to 1; OTEL_TRACES_SAMPLER, or 0, where it is absent. Where Envoy sends one, that is followed.
+	SampleRatio   *float64 `protobuf:"fixed64,3,opt,name=sample_ratio,json=sampleRatio,proto3,oneof" json:"sample_ratio,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tracing) Reset() {
+	*x = Tracing{}
+	mi := &file_latchkey_config_v1_config_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tracing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tracing) ProtoMessage() {}
+
+func (x *Tracing) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_config_v1_config_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tracing.ProtoReflect.Descriptor instead.
+func (*Tracing) Descriptor() ([]byte, []int) {
+	return file_latchkey_config_v1_config_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Tracing) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *Tracing) GetInsecure() bool {
+	if x != nil {
+		return x.Insecure
+	}
+	return false
+}
+
+func (x *Tracing) GetSampleRatio() float64 {
+	if x != nil && x.SampleRatio != nil {
+		return *x.SampleRatio
+	}
+	return 0
+}
+
 var File_latchkey_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\x98\x02\n" +
+	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\x93\x03\n" +
 	"\x05Serve\x12\x16\n" +
 	"\x06policy\x18\x01 \x03(\tR\x06policy\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
@@ -474,7 +709,9 @@ const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\x03tls\x18\b \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12\x1c\n" +
 	"\toperators\x18\t \x03(\tR\toperators\x12\x1c\n" +
 	"\tfollowers\x18\n" +
-	" \x03(\tR\tfollowers\"\x83\x02\n" +
+	" \x03(\tR\tfollowers\x12B\n" +
+	"\fdecision_log\x18\x14 \x01(\v2\x1f.latchkey.config.v1.DecisionLogR\vdecisionLog\x125\n" +
+	"\atracing\x18\x15 \x01(\v2\x1b.latchkey.config.v1.TracingR\atracing\"\xfe\x02\n" +
 	"\aSidecar\x12\x10\n" +
 	"\x03hub\x18\x01 \x03(\tR\x03hub\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
@@ -484,7 +721,9 @@ const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\rmax_staleness\x18\x06 \x01(\tR\fmaxStaleness\x12\x12\n" +
 	"\x04name\x18\a \x01(\tR\x04name\x12)\n" +
 	"\x03tls\x18\b \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12%\n" +
-	"\x0ehub_identities\x18\t \x03(\tR\rhubIdentities\"v\n" +
+	"\x0ehub_identities\x18\t \x03(\tR\rhubIdentities\x12B\n" +
+	"\fdecision_log\x18\x14 \x01(\v2\x1f.latchkey.config.v1.DecisionLogR\vdecisionLog\x125\n" +
+	"\atracing\x18\x15 \x01(\v2\x1b.latchkey.config.v1.TracingR\atracing\"v\n" +
 	"\x06Client\x12\x14\n" +
 	"\x05admin\x18\x01 \x01(\tR\x05admin\x12)\n" +
 	"\x03tls\x18\x02 \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12+\n" +
@@ -493,7 +732,22 @@ const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\vcertificate\x18\x01 \x01(\tR\vcertificate\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x0e\n" +
 	"\x02ca\x18\x03 \x01(\tR\x02ca\x12!\n" +
-	"\fworkload_api\x18\x04 \x01(\tR\vworkloadApiB@Z>github.com/latchkey/latchkey/proto/latchkey/config/v1;configv1b\x06proto3"
+	"\fworkload_api\x18\x04 \x01(\tR\vworkloadApi\"\x82\x02\n" +
+	"\vDecisionLog\x12>\n" +
+	"\x06output\x18\x01 \x01(\x0e2&.latchkey.config.v1.DecisionLog.OutputR\x06output\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12!\n" +
+	"\fallow_sample\x18\x03 \x01(\x01R\vallowSample\x12\x19\n" +
+	"\bmax_size\x18\x04 \x01(\tR\amaxSize\x12\x1b\n" +
+	"\tmax_files\x18\x05 \x01(\rR\bmaxFiles\"D\n" +
+	"\x06Output\x12\x16\n" +
+	"\x12OUTPUT_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rOUTPUT_STDOUT\x10\x01\x12\x0f\n" +
+	"\vOUTPUT_FILE\x10\x02\"z\n" +
+	"\aTracing\x12\x1a\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x1a\n" +
+	"\binsecure\x18\x02 \x01(\bR\binsecure\x12&\n" +
+	"\fsample_ratio\x18\x03 \x01(\x01H\x00R\vsampleRatio\x88\x01\x01B\x0f\n" +
+	"\r_sample_ratioB@Z>github.com/latchkey/latchkey/proto/latchkey/config/v1;configv1b\x06proto3"
 
 var (
 	file_latchkey_config_v1_config_proto_rawDescOnce sync.Once
@@ -507,22 +761,31 @@ func file_latchkey_config_v1_config_proto_rawDescGZIP() []byte {
 	return file_latchkey_config_v1_config_proto_rawDescData
 }
 
-var file_latchkey_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_latchkey_config_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_latchkey_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_latchkey_config_v1_config_proto_goTypes = []any{
-	(*Serve)(nil),   // 0: latchkey.config.v1.Serve
-	(*Sidecar)(nil), // 1: latchkey.config.v1.Sidecar
-	(*Client)(nil),  // 2: latchkey.config.v1.Client
-	(*TLS)(nil),     // 3: latchkey.config.v1.TLS
+	(DecisionLog_Output)(0), // 0: latchkey.config.v1.DecisionLog.Output
+	(*Serve)(nil),           // 1: latchkey.config.v1.Serve
+	(*Sidecar)(nil),         // 2: latchkey.config.v1.Sidecar
+	(*Client)(nil),          // 3: latchkey.config.v1.Client
+	(*TLS)(nil),             // 4: latchkey.config.v1.TLS
+	(*DecisionLog)(nil),     // 5: latchkey.config.v1.DecisionLog
+	(*Tracing)(nil),         // 6: latchkey.config.v1.Tracing
 }
 var file_latchkey_config_v1_config_proto_depIdxs = []int32{
-	3, // 0: latchkey.config.v1.Serve.tls:type_name -> latchkey.config.v1.TLS
-	3, // 1: latchkey.config.v1.Sidecar.tls:type_name -> latchkey.config.v1.TLS
-	3, // 2: latchkey.config.v1.Client.tls:type_name -> latchkey.config.v1.TLS
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	4, // 0: latchkey.config.v1.Serve.tls:type_name -> latchkey.config.v1.TLS
+	5, // 1: latchkey.config.v1.Serve.decision_log:type_name -> latchkey.config.v1.DecisionLog
+	6, // 2: latchkey.config.v1.Serve.tracing:type_name -> latchkey.config.v1.Tracing
+	4, // 3: latchkey.config.v1.Sidecar.tls:type_name -> latchkey.config.v1.TLS
+	5, // 4: latchkey.config.v1.Sidecar.decision_log:type_name -> latchkey.config.v1.DecisionLog
+	6, // 5: latchkey.config.v1.Sidecar.tracing:type_name -> latchkey.config.v1.Tracing
+	4, // 6: latchkey.config.v1.Client.tls:type_name -> latchkey.config.v1.TLS
+	0, // 7: latchkey.config.v1.DecisionLog.output:type_name -> latchkey.config.v1.DecisionLog.Output
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_latchkey_config_v1_config_proto_init() }
@@ -530,18 +793,20 @@ func file_latchkey_config_v1_config_proto_init() {
 	if File_latchkey_config_v1_config_proto != nil {
 		return
 	}
+	file_latchkey_config_v1_config_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_latchkey_config_v1_config_proto_rawDesc), len(file_latchkey_config_v1_config_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   4,
+			NumEnums:      1,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_latchkey_config_v1_config_proto_goTypes,
 		DependencyIndexes: file_latchkey_config_v1_config_proto_depIdxs,
+		EnumInfos:         file_latchkey_config_v1_config_proto_enumTypes,
 		MessageInfos:      file_latchkey_config_v1_config_proto_msgTypes,
 	}.Build()
 	File_latchkey_config_v1_config_proto = out.File
