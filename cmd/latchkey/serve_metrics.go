@@ -16,6 +16,9 @@ func (p *process) registry() *prometheus.Registry {
 	r.MustRegister(p.grpc.Collectors()...)
 	r.MustRegister(p.files.collectors()...)
 	r.MustRegister(thisBuild().Info())
+	if p.file != nil {
+		r.MustRegister(p.file.Collectors()...)
+	}
 	if p.hub != nil {
 		r.MustRegister(p.hub.Collectors()...)
 	}

@@ -45,7 +45,9 @@ type Serve struct {
 	// Identities that may use the admin API over TCP: as in `followers`.
 	Operators []string `protobuf:"bytes,9,rep,name=operators,proto3" json:"operators,omitempty"`
 	// Identities that may follow over TCP: SPIFFE ids or DNS names of certificates; one that ends in `/*` stands for all SPIFFE ids below it.
-	Followers     []string `protobuf:"bytes,10,rep,name=followers,proto3" json:"followers,omitempty"`
+	Followers []string `protobuf:"bytes,10,rep,name=followers,proto3" json:"followers,omitempty"`
+	// How long it goes on answering once it is told to stop and says so by its health, such as `5s`; none where it is empty.
+	DrainDelay    string `protobuf:"bytes,20,opt,name=drain_delay,json=drainDelay,proto3" json:"drain_delay,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -150,6 +152,13 @@ func (x *Serve) GetFollowers() []string {
 	return nil
 }
 
+func (x *Serve) GetDrainDelay() string {
+	if x != nil {
+		return x.DrainDelay
+	}
+	return ""
+}
+
 // Sidecar configures `latchkey-sidecar`. A flag of the same name wins over it.
 type Sidecar struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -171,6 +180,8 @@ type Sidecar struct {
 	Tls *TLS `protobuf:"bytes,8,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Identities that a hub may have, as in Serve.followers; any that the CA vouches for under the dialled host's name where there is none.
 	HubIdentities []string `protobuf:"bytes,9,rep,name=hub_identities,json=hubIdentities,proto3" json:"hub_identities,omitempty"`
+	// As in Serve.
+	DrainDelay    string `protobuf:"bytes,20,opt,name=drain_delay,json=drainDelay,proto3" json:"drain_delay,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,6 +277,13 @@ func (x *Sidecar) GetHubIdentities() []string {
 		return x.HubIdentities
 	}
 	return nil
+}
+
+func (x *Sidecar) GetDrainDelay() string {
+	if x != nil {
+		return x.DrainDelay
+	}
+	return ""
 }
 
 // Client configures the commands that ask `latchkey serve`. A flag of the same name wins over it.
@@ -410,7 +428,7 @@ var File_latchkey_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\x98\x02\n" +
+	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\xb9\x02\n" +
 	"\x05Serve\x12\x16\n" +
 	"\x06policy\x18\x01 \x03(\tR\x06policy\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
@@ -423,7 +441,9 @@ const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\x03tls\x18\b \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12\x1c\n" +
 	"\toperators\x18\t \x03(\tR\toperators\x12\x1c\n" +
 	"\tfollowers\x18\n" +
-	" \x03(\tR\tfollowers\"\x83\x02\n" +
+	" \x03(\tR\tfollowers\x12\x1f\n" +
+	"\vdrain_delay\x18\x14 \x01(\tR\n" +
+	"drainDelay\"\xa4\x02\n" +
 	"\aSidecar\x12\x10\n" +
 	"\x03hub\x18\x01 \x03(\tR\x03hub\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
@@ -433,7 +453,9 @@ const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\rmax_staleness\x18\x06 \x01(\tR\fmaxStaleness\x12\x12\n" +
 	"\x04name\x18\a \x01(\tR\x04name\x12)\n" +
 	"\x03tls\x18\b \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12%\n" +
-	"\x0ehub_identities\x18\t \x03(\tR\rhubIdentities\"v\n" +
+	"\x0ehub_identities\x18\t \x03(\tR\rhubIdentities\x12\x1f\n" +
+	"\vdrain_delay\x18\x14 \x01(\tR\n" +
+	"drainDelay\"v\n" +
 	"\x06Client\x12\x14\n" +
 	"\x05admin\x18\x01 \x01(\tR\x05admin\x12)\n" +
 	"\x03tls\x18\x02 \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12+\n" +
