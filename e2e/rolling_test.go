@@ -30,7 +30,7 @@ type rolling struct {
 
 	allowed, refused, failed, wrong atomic.Int64
 	slowest                         time.Duration // from the signal to the end of a process
-	gap                             time.Duration // the longest for which nobody answered
+	gap                             time.Duration // the longest from the signal until the next process answers
 }
 
 // newRolling starts a hub with a key that is live and one that was revoked.
@@ -53,10 +53,15 @@ func newRolling(t *testing.T) *rolling {
 }
 
 // begin starts an Envoy that asks the processes at these sockets, and the load. A live key is presented by every other
-// request; the others have to be refused.
-func (r *rolling) begin(timeout time.Duration, retries int, sockets ...string) {
+// request; the others have to be refused. Envoy is as patient as docs/reload.md says when LATCHKEY_RELOADS is set; else
+// it is more so, since the machine may be busy.
+func (r *rolling) begin(sockets ...string) {
 	t := r.t
 	t.Helper()
+	timeout, retries := 5*time.Second, 40
+	if os.Getenv("LATCHKEY_RELOADS") != "" {
+		timeout, retries = 500*time.Millisecond, 10
+	}
 	up := envoytest.RunUpstream(t)
 	r.envoy = envoytest.Run(t, envoytest.Config{
 		AuthzSocket: sockets[0], MoreAuthzSockets: sockets[1:], Upstream: up.Addr(), CheckTimeout: timeout, CheckRetries: retries,
@@ -130,13 +135,15 @@ func (r *rolling) end(what string, restarts int) {
 	r.stop()
 	sent := r.load.sent.Load()
 	share := 100 * float64(r.failed.Load()) / float64(sent)
-	r.t.Logf("%s: %d restarts under %.0f requests a second in %s: %d allowed, %d refused, %d failed (%.3f%%), %d wrong; a process takes %s to end, and answers %s after it was told to",
+	r.t.Logf("%s: %d restarts under %.0f requests a second in %s: %d allowed, %d refused, %d failed (%.3f%%), %d wrong; a process takes %s at most to end, and the next one answers %s after the signal",
 		what, restarts, r.load.reached(), r.load.took.Round(time.Millisecond), r.allowed.Load(), r.refused.Load(), r.failed.Load(), share, r.wrong.Load(),
 		r.slowest.Round(time.Millisecond), r.gap.Round(time.Millisecond))
 	if wrong := r.wrong.Load(); wrong > 0 {
 		r.t.Errorf("%s: %d requests were allowed or refused wrongly", what, wrong)
 	}
 	if share > 0.1 {
+		stats, err := r.envoy.Stats(r.t.Context(), `cluster\.latchkey\.(health_check\..*|upstream_rq_(retry|retry_limit_exceeded|retry_overflow|timeout)|upstream_cx_(none_healthy|connect_fail))`)
+		r.t.Logf("Envoy counts %v, %v", stats, err)
 		r.t.Errorf("%s: %d of %d requests failed, which is more than 0.1%%", what, r.failed.Load(), sent)
 	}
 }
@@ -167,7 +174,7 @@ func TestRollingRestartOfTwo(t *testing.T) {
 			_ = p.kill()
 		}
 	}()
-	r.begin(time.Second, 1, sockets...)
+	r.begin(sockets...)
 	rounds := max(1, reloads(t)/100)
 	for range rounds {
 		for _, name := range names {
@@ -185,7 +192,7 @@ func TestRollingRestartOfTwo(t *testing.T) {
 // One process answers Envoy on a Unix socket and is restarted: Envoy asks again until the next one listens.
 func TestRestartOfOne(t *testing.T) {
 	r := newRolling(t)
-	r.begin(time.Second, 10, filepath.Join(r.f.dir, "hub", "authz.sock"))
+	r.begin(filepath.Join(r.f.dir, "hub", "authz.sock"))
 	rounds := max(2, reloads(t)/50)
 	for range rounds {
 		began := time.Now()
@@ -198,7 +205,9 @@ func TestRestartOfOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.gap = max(r.gap, time.Since(began))
-		r.answers(1000)
+		// Envoy forgets a health check that failed meanwhile with the next one, a second later: two that failed one after the
+		// other would have it refuse all.
+		r.answers(2500)
 	}
 	r.end("one process, asked again", rounds)
 }

@@ -99,6 +99,9 @@ func runSidecar(ctx context.Context, c *config, log *slog.Logger, level *slog.Le
 	if err != nil {
 		return err
 	}
+	// Before anybody asks: an Envoy that hears NOT_SERVING asks again after a second at best.
+	ready, _, _ := p.answerable()
+	p.health.SetReady(ready)
 	defer context.AfterFunc(ctx, func() { log.Info("stopping: requests in flight are still answered") })()
 	err = group.Run(ctx)
 	log.Info("stopped")
@@ -158,8 +161,7 @@ func (p *process) group() (*serve.Group, error) {
 		return nil, err
 	}
 	var g serve.Group
-	g.Add(serve.Announce, "health", p.health.Leave)
-	g.Add(serve.Announce, "drain", serve.Linger(p.log, func() time.Duration { return time.Duration(p.drain.Load()) }))
+	g.Add(serve.Announce, "health", p.health.Leave(p.log, func() time.Duration { return time.Duration(p.drain.Load()) }))
 	g.Add(serve.Listen, "check", func(ctx context.Context) error { return p.grpc.Run(ctx, check) })
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })

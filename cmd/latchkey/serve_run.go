@@ -80,6 +80,8 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger, level 
 	if err != nil {
 		return err
 	}
+	// Before anybody asks: an Envoy that hears NOT_SERVING asks again after a second at best.
+	p.health.SetReady(len(p.missing()) == 0)
 	defer context.AfterFunc(ctx, func() { log.Info("stopping: requests in flight are still answered") })()
 	err = group.Run(ctx)
 	log.Info("stopped")
@@ -143,8 +145,7 @@ func (p *process) group() (*serve.Group, error) {
 	}
 
 	var g serve.Group
-	g.Add(serve.Announce, "health", p.health.Leave)
-	g.Add(serve.Announce, "drain", serve.Linger(p.log, func() time.Duration { return time.Duration(p.drain.Load()) }))
+	g.Add(serve.Announce, "health", p.health.Leave(p.log, func() time.Duration { return time.Duration(p.drain.Load()) }))
 	g.Add(serve.Listen, "check", func(ctx context.Context) error { return p.grpc.Run(ctx, check) })
 	g.Add(serve.Listen, "admin", func(ctx context.Context) error {
 		s := serve.NewHTTP(p.admin.Handler(), p.log)

@@ -59,7 +59,8 @@ type Config struct {
 	// share out their checks.
 	MoreAuthzSockets []string
 	// CheckRetries is how often Hardened listeners ask again, for CheckTimeout in all, when
-	// they can't reach the authorization server; 0 by default.
+	// they can't reach the authorization server; 0 by default. With any the health of one
+	// that was away once is asked for as seldom as that of others, and it is left in use.
 	CheckRetries int
 	// Upstream is the host:port that allowed requests are sent to over HTTP/1. Required.
 	Upstream string

@@ -1,6 +1,8 @@
 package reload
 
 import (
+	"os"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -99,5 +101,32 @@ func TestFlagsWin(t *testing.T) {
 	// What a flag says of a file's field, the file doesn't change.
 	if got := Cold(want, Under(&configv1.Serve{Listen: "unix:x", LogLevel: "warn", Tls: &configv1.TLS{Key: "k"}}, flags)); got != nil {
 		t.Errorf("a restart for %v", got)
+	}
+}
+
+// The table of the document says of each field what the process does.
+func TestDocumentedFields(t *testing.T) {
+	text, err := os.ReadFile("../../docs/reload.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (at once|after a restart) \\|").FindAllStringSubmatch(string(text), -1) {
+		said[row[1]] = row[2]
+	}
+	is := map[when]string{hot: "at once", cold: "after a restart"}
+	for message, all := range fields {
+		for name, when := range all {
+			if got := said[string(name)]; got != is[when] {
+				t.Errorf("docs/reload.md says of %s that it is in use %q, and %s has it %s", name, got, message.Name(), is[when])
+			}
+		}
+	}
+	for name := range said {
+		_, serve := fields["latchkey.config.v1.Serve"][protoreflect.Name(name)]
+		_, sidecar := fields["latchkey.config.v1.Sidecar"][protoreflect.Name(name)]
+		if !serve && !sidecar {
+			t.Errorf("docs/reload.md has a field %s that there isn't", name)
+		}
 	}
 }

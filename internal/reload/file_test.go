@@ -8,12 +8,16 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 )
 
 // bench is a file, with what became of its contents.
@@ -188,5 +192,40 @@ func TestFileBehindALinkIsFollowed(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// The table of the document has the metrics that there are.
+func TestDocumentedMetrics(t *testing.T) {
+	r := prometheus.NewRegistry()
+	r.MustRegister(newBench(t).Collectors()...)
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var real, documented []string
+	var text bytes.Buffer
+	for _, f := range families {
+		label := ""
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			label = "`" + l.GetName() + "`"
+		}
+		real = append(real, strings.Join(strings.Fields(fmt.Sprintf("| `%s` | %s | %s |", f.GetName(), strings.ToLower(f.GetType().String()), label)), " "))
+		if _, err := expfmt.MetricFamilyToText(&text, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	document, err := os.ReadFile("../../docs/reload.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented = regexp.MustCompile("(?m)^\\| `latchkey_[a-z_]+` \\| [a-z]+ \\| [^|]*\\|").FindAllString(string(document), -1)
+	slices.Sort(real)
+	slices.Sort(documented)
+	if !slices.Equal(real, documented) {
+		t.Errorf("docs/reload.md has the metrics %q, there are %q", documented, real)
+	}
+	if problems, err := promlint.New(&text).Lint(); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
 	}
 }

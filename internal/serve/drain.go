@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -28,16 +27,22 @@ func ParseDrainDelay(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// Linger returns a part of a Group for the stage Announce: it has the others go on for a while, so that who asks for the
-// health sees in time that the process is going away.
-func Linger(log *slog.Logger, delay func() time.Duration) func(context.Context) error {
+// Leave returns a part of a Group for the stage Announce: once it is stopped it tells that the process is going away, and
+// has everything go on for as long as delay says, so that who asks for the health sees that in time. Without a delay it
+// tells nothing: nobody could act on it before the listeners close, and an Envoy that heard of it by chance would refuse
+// what it could ask the next process. The log is told.
+func (h *Health) Leave(log *slog.Logger, delay func() time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {
 		<-ctx.Done()
 		d := delay()
 		if d == 0 {
 			return nil
 		}
-		log.Info("draining: requests are still answered, and the health says NOT_SERVING", "for", fmt.Sprint(d))
+		h.mu.Lock()
+		h.leaving = true
+		h.set(false)
+		h.mu.Unlock()
+		log.Info("draining: requests are still answered, and the health says NOT_SERVING", "for", d.String())
 		<-time.After(d)
 		return nil
 	}

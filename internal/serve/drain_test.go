@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 func TestParseDrainDelay(t *testing.T) {
@@ -21,29 +23,42 @@ func TestParseDrainDelay(t *testing.T) {
 	}
 }
 
-// What answers goes on for the delay after the health has said that the process is going away.
-func TestLingerComesBetween(t *testing.T) {
+// With a delay the health says first that the process is going away, for good, and what answers goes on for the delay.
+// Without one it says nothing.
+func TestLeave(t *testing.T) {
 	for _, delay := range []time.Duration{0, 5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			var d diary
 			var g Group
+			h := NewHealth()
+			h.SetReady(true)
 			began := time.Now()
-			at := func(name string) func(context.Context) error {
-				return func(ctx context.Context) error {
-					<-ctx.Done()
-					d.note(name + " after " + time.Since(began).String())
-					return nil
+			readiness := func() string {
+				h.SetReady(true) // has no effect any more
+				r, err := h.server.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: Readiness})
+				if err != nil {
+					t.Error(err)
 				}
+				return r.GetStatus().String() + " after " + time.Since(began).String()
 			}
-			g.Add(Listen, "check", at("check"))
-			g.Add(Announce, "health", at("health"))
-			g.Add(Announce, "drain", Linger(discard(), func() time.Duration { return delay }))
+			g.Add(Listen, "check", func(ctx context.Context) error {
+				synctest.Wait()
+				d.note(readiness())
+				<-ctx.Done()
+				d.note(readiness())
+				return nil
+			})
+			g.Add(Announce, "health", h.Leave(discard(), func() time.Duration { return delay }))
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
 			if err := g.Run(ctx); err != nil {
 				t.Fatal(err)
 			}
-			if want := []string{"health after 0s", "check after " + delay.String()}; !slices.Equal(d.notes, want) {
+			want := []string{"NOT_SERVING after 0s", "NOT_SERVING after 5s"}
+			if delay == 0 {
+				want = []string{"SERVING after 0s", "SERVING after 0s"}
+			}
+			if !slices.Equal(d.notes, want) {
 				t.Errorf("%v, want %v", d.notes, want)
 			}
 		})
