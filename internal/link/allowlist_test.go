@@ -137,3 +137,17 @@ func TestAnotherNameOfAPeer(t *testing.T) {
 		t.Errorf("it doesn't come again: %v", err)
 	}
 }
+
+// Whoever is taken out while his handshake is under way isn't let in by the list of before.
+func TestListThatChangesDuringAHandshake(t *testing.T) {
+	l := list(t, "spiffe://td/a")
+	in := func(ids Identities) bool { _, ok := ids.Find(Identity{spiffe: "spiffe://td/a"}); return ok }
+	if c := (&guarded{list: l}); !l.guard(c, in) || len(l.open) != 1 {
+		t.Error("who is in the list isn't watched over")
+	}
+	clear(l.open)
+	l.Set(ids(t, "spiffe://td/b"))
+	if c := (&guarded{list: l}); l.guard(c, in) || len(l.open) != 0 {
+		t.Error("who is in the list no more is let in")
+	}
+}
