@@ -19,7 +19,7 @@ var ownHosts = []string{"localhost", "latchkey", "127.0.0.1", "::1"}
 // guard lets through to the handlers what an honest client sends.
 type guard struct {
 	hosts     func() []string
-	operators link.Identities
+	operators *link.AllowList
 	handlers  map[string]http.Handler // by path, or by its beginning where that ends in a slash
 	write     *connect.ErrorWriter
 }

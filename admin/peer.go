@@ -44,12 +44,12 @@ func peerUID(conn *net.UnixConn) (uint32, error) {
 
 // withCertificate notes who a verified client certificate is of as operator, as
 // "cert:spiffe://td/ops", if it is one of those who may be it.
-func withCertificate(r *http.Request, operators link.Identities) *http.Request {
+func withCertificate(r *http.Request, operators *link.AllowList) *http.Request {
 	identity, ok := link.PeerOf(r.TLS)
 	if !ok {
 		return r
 	}
-	name, ok := operators.Find(identity)
+	name, ok := operators.Now().Find(identity)
 	if !ok {
 		return r
 	}

@@ -210,14 +210,14 @@ func TestCertificateIsTheOperator(t *testing.T) {
 		certificate := ca.Issue(t, tc.leaf).Certificate
 		r := httptest.NewRequestWithContext(t.Context(), "POST", create, nil)
 		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{certificate}}
-		if c, err := callerOf(withCertificate(r, operators).Context(), ""); err == nil {
+		if c, err := callerOf(withCertificate(r, link.NewAllowList(operators)).Context(), ""); err == nil {
 			t.Errorf("%s: a certificate that isn't verified is %q", name, c.Operator)
 		}
 		r.TLS.VerifiedChains = [][]*x509.Certificate{{certificate}}
-		if c, _ := callerOf(withCertificate(r, operators).Context(), ""); c.Operator != tc.want {
+		if c, _ := callerOf(withCertificate(r, link.NewAllowList(operators)).Context(), ""); c.Operator != tc.want {
 			t.Errorf("%s: operator %q, want %q", name, c.Operator, tc.want)
 		}
-		if c, err := callerOf(withCertificate(r, link.Identities{}).Context(), ""); err == nil {
+		if c, err := callerOf(withCertificate(r, link.NewAllowList(link.Identities{})).Context(), ""); err == nil {
 			t.Errorf("%s: an empty list has the operator %q", name, c.Operator)
 		}
 	}
@@ -238,13 +238,13 @@ func TestCertificateIsRecorded(t *testing.T) {
 		return s
 	}
 	b := start(t)
-	b.operators = operators
+	b.operators = link.NewAllowList(operators)
 	server := httptest.NewUnstartedServer(b.Handler())
 	server.Config.ConnContext = ConnContext
-	server.TLS = source(linktest.Leaf{DNSNames: []string{"localhost"}}).ServerTLS(operators, "http/1.1")
+	server.TLS = source(linktest.Leaf{DNSNames: []string{"localhost"}}).ServerTLS(b.operators, "http/1.1")
 	server.StartTLS()
 	defer server.Close()
-	config := source(linktest.Leaf{URIs: []string{"spiffe://example/ops"}}).ClientTLS("localhost", link.Identities{})
+	config := source(linktest.Leaf{URIs: []string{"spiffe://example/ops"}}).ClientTLS("localhost", link.NewAllowList(link.Identities{}))
 	config.NextProtos = nil
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 	defer client.CloseIdleConnections()
@@ -254,6 +254,13 @@ func TestCertificateIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.recorded("keys.create", Caller{Operator: "cert:spiffe://example/ops", Acting: "user:owner"})
+
+	// Who is taken out is refused from the next request on, also on a connection that is open.
+	b.operators.Set(link.Identities{})
+	_, err = adminv1connect.NewKeyServiceClient(client, server.URL).ListKeys(t.Context(), connect.NewRequest(&adminv1.ListKeysRequest{}))
+	if connect.CodeOf(err) != connect.CodePermissionDenied {
+		t.Errorf("who is no operator any more is answered %v", err)
+	}
 }
 
 // Hosts are asked for at each request: a certificate changes.

@@ -32,9 +32,9 @@ type Options struct {
 	// and without a port, beside localhost and its addresses. It is called for
 	// each request. Nil: none.
 	Hosts func() []string
-	// Operators are whom a client certificate makes an operator; the zero value
-	// is nobody. That the certificate is verified is up to the listener.
-	Operators link.Identities
+	// Operators are whom a client certificate makes an operator, asked for each
+	// request; nil is nobody. That the certificate is verified is up to the listener.
+	Operators *link.AllowList
 	// Extra are handlers for further services on the same listener and
 	// behind the same guard, by path, or by its beginning where that ends in
 	// a slash. Make them with HandlerOptions; they are read by Handler.
@@ -48,7 +48,7 @@ type Server struct {
 	now       func() time.Time
 	log       *slog.Logger
 	hosts     func() []string
-	operators link.Identities
+	operators *link.AllowList
 	extra     map[string]http.Handler
 
 	// world is held shared by whoever writes keys and exclusively by whoever
@@ -61,6 +61,9 @@ type Server struct {
 
 // New returns a server of a store.
 func New(o Options) *Server {
+	if o.Operators == nil {
+		o.Operators = link.NewAllowList(link.Identities{})
+	}
 	s := &Server{ledger: o.Ledger, now: o.Now, log: o.Log, hosts: o.Hosts, operators: o.Operators, extra: o.Extra}
 	if s.now == nil {
 		s.now = time.Now

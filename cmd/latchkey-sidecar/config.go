@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/latchkey/latchkey/internal/link"
+	"github.com/latchkey/latchkey/internal/reload"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/observe"
@@ -31,14 +33,25 @@ type config struct {
 	data      string
 	listen    serve.Address
 	http      serve.Address
-	logLevel  string
+	logLevel  slog.Level
+	drain     time.Duration // that it goes on once it is told to stop
 	staleness time.Duration // 0: without limit
 	name      string
 	tls       *configv1.TLS // nil: nobody over TCP
 	ids       link.Identities
 	observe   observe.Options
 
+	from *source           // nil: of no file, for good
+	said *configv1.Sidecar // file and flags
+
 	acceptRollback bool // of the command line alone: it is for one start
+}
+
+// source is what a configuration was read from.
+type source struct {
+	file  string
+	text  []byte
+	flags *configv1.Sidecar
 }
 
 func newCommand() *cobra.Command {
@@ -53,7 +66,9 @@ follows a hub (latchkey serve --hub-listen). What was revoked there is refused
 here a moment later. Cut off from every hub it goes on answering for
 --max-staleness, and with 503 from then on.
 
-SIGTERM and SIGINT end the process once the requests in flight are answered.`,
+SIGHUP reads the configuration file again, which a change of it does too. SIGTERM
+and SIGINT end the process once the requests in flight are answered; a second one
+ends it at once.`,
 		Example: `  latchkey-sidecar --hub unix:/run/latchkey/hub.sock --data /var/lib/latchkey
   latchkey-sidecar --config /etc/latchkey/sidecar.yaml --hub hub-0.latchkey:9443 --hub hub-1.latchkey:9443`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -71,11 +86,9 @@ SIGTERM and SIGINT end the process once the requests in flight are answered.`,
 				return err
 			}
 			c.acceptRollback = acceptRollback
-			log, err := serve.NewLog(cmd.ErrOrStderr(), c.logLevel)
-			if err != nil {
-				return usagef("--log-level: %w", err)
-			}
-			return runSidecar(cmd.Context(), c, log)
+			level := new(slog.LevelVar)
+			level.Set(c.logLevel)
+			return runSidecar(cmd.Context(), c, serve.NewLog(cmd.ErrOrStderr(), level), level)
 		},
 	}
 	cmd.SetFlagErrorFunc(flagError)
@@ -91,25 +104,48 @@ SIGTERM and SIGINT end the process once the requests in flight are answered.`,
 		"for one start: take a hub's world although it is older than this replica's; what that brings back to life is logged")
 	f.Var(observe.DecisionLogFlag(&flags.DecisionLog), observe.Flag, observe.Usage)
 	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
+	f.StringVar(&flags.DrainDelay, "drain-delay", "", "how long to go on answering once it is told to stop and says so by its health, such as 5s (default 0s)")
 	return cmd
 }
 
-// configure puts the flags over the configuration file, and the defaults below both.
+// configure reads the configuration file, if there is one, and puts the flags over it.
 func configure(file string, flags *configv1.Sidecar) (*config, error) {
-	read := &configv1.Sidecar{}
+	from := &source{file: file, flags: flags}
+	if file == "" {
+		return from.configure()
+	}
+	var err error
+	if from.text, err = strictyaml.ReadFile(file); err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return from.configure()
+}
+
+// configure puts the flags over the file, and the defaults below both.
+func (from *source) configure() (*config, error) {
+	file, flags, read := from.file, from.flags, &configv1.Sidecar{}
 	if file != "" {
-		if err := strictyaml.DecodeFile("the configuration", file, read); err != nil {
+		if _, err := strictyaml.Decode(file, from.text, read); err != nil {
 			return nil, err
 		}
 		link.Beside(file, read.Tls)
 	}
 	c := &config{
-		data:     filepath.Clean(cmp.Or(flags.Data, read.Data, defaultData)),
-		logLevel: cmp.Or(flags.LogLevel, read.LogLevel),
-		name:     cmp.Or(flags.Name, read.Name),
-		tls:      read.Tls,
+		data: filepath.Clean(cmp.Or(flags.Data, read.Data, defaultData)),
+		name: cmp.Or(flags.Name, read.Name),
+		tls:  read.Tls,
+		said: reload.Under(read, flags),
+	}
+	if file != "" {
+		c.from = from
 	}
 	var err error
+	if c.logLevel, err = serve.ParseLevel(c.said.GetLogLevel()); err != nil {
+		return nil, usagef("--log-level: %w", err)
+	}
+	if c.drain, err = serve.ParseDrainDelay(c.said.GetDrainDelay()); err != nil {
+		return nil, usagef("--drain-delay: %w", err)
+	}
 	if c.listen, err = serve.ParseAddress(cmp.Or(flags.Listen, read.Listen, "unix:"+filepath.Join(c.data, "authz.sock"))); err != nil {
 		return nil, usagef("--listen: %w", err)
 	}

@@ -76,6 +76,9 @@ func (p *process) registry() *prometheus.Registry {
 	r.MustRegister(p.grpc.Collectors()...)
 	r.MustRegister(p.observe.Collectors()...)
 	r.MustRegister(p.follower.Collectors()...)
+	if p.file != nil {
+		r.MustRegister(p.file.Collectors()...)
+	}
 	if p.link != nil {
 		r.MustRegister(p.link.Collectors()...)
 	}

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -14,6 +18,7 @@ import (
 
 	"github.com/latchkey/latchkey/authz"
 	"github.com/latchkey/latchkey/internal/link"
+	"github.com/latchkey/latchkey/internal/reload"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/observe"
 	"github.com/latchkey/latchkey/policy"
@@ -25,6 +30,7 @@ import (
 type process struct {
 	config *config
 	log    *slog.Logger
+	hangup <-chan os.Signal
 
 	db       *storage.DB
 	link     *link.Source // nil: nobody over TCP
@@ -36,12 +42,30 @@ type process struct {
 	memory   *serve.Memory
 	observe  *observe.Observers
 
+	// What the configuration may change while the process runs.
+	file  *reload.File // nil: it was started without one
+	level *slog.LevelVar
+	hubs  *link.AllowList
+	drain atomic.Int64 // a time.Duration
+
 	listeners serve.Listeners
 }
 
-// runSidecar serves until the context ends.
-func runSidecar(ctx context.Context, c *config, log *slog.Logger) (err error) {
-	p := &process{config: c, log: log, listeners: serve.Listeners{Log: log}, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName)}
+// runSidecar serves until the context ends. The level is the log's.
+func runSidecar(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelVar) (err error) {
+	// First of all: nobody who asks for the file to be read again means to end the process, whatever it is at.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+
+	p := &process{
+		config: c, log: log, level: level, hangup: hangup, listeners: serve.Listeners{Log: log}, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName),
+		hubs: link.NewAllowList(c.ids),
+	}
+	p.drain.Store(int64(c.drain))
+	if c.from != nil {
+		p.file = reload.NewFile(c.from.file, c.from.text, log, p.reconfigure)
+	}
 	if c.tls != nil {
 		if p.link, err = link.Open(ctx, c.tls, log); err != nil {
 			return fmt.Errorf("opening the links to hubs: %w", err)
@@ -80,6 +104,9 @@ func runSidecar(ctx context.Context, c *config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	// Before anybody asks: an Envoy that hears NOT_SERVING asks again after a second at best.
+	ready, _, _ := p.answerable()
+	p.health.SetReady(ready)
 	defer context.AfterFunc(ctx, func() { log.Info("stopping: requests in flight are still answered") })()
 	err = group.Run(ctx)
 	log.Info("stopped")
@@ -106,7 +133,7 @@ func (p *process) follow() (closeAll func() error, err error) {
 	for _, hub := range p.config.hubs {
 		by := insecure.NewCredentials()
 		if !hub.IsUnix() {
-			by = p.link.ClientCredentials(hub.Host(), p.config.ids)
+			by = p.link.ClientCredentials(hub.Host(), p.hubs)
 		}
 		// Once more, and once more after that, is the follower's to say.
 		c, err := grpc.NewClient(hub.Target(), grpc.WithTransportCredentials(by), grpc.WithDisableServiceConfig(), grpc.WithConnectParams(grpc.ConnectParams{
@@ -139,7 +166,7 @@ func (p *process) group() (*serve.Group, error) {
 		return nil, err
 	}
 	var g serve.Group
-	g.Add(serve.Announce, "health", p.health.Leave)
+	g.Add(serve.Announce, "health", p.health.Leave(p.log, func() time.Duration { return time.Duration(p.drain.Load()) }))
 	g.Add(serve.Listen, "check", func(ctx context.Context) error { return p.grpc.Run(ctx, check) })
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
@@ -148,6 +175,10 @@ func (p *process) group() (*serve.Group, error) {
 	g.Add(serve.Work, "follower", p.follower.Run)
 	g.Add(serve.Work, "readiness", p.watchReadiness)
 	g.Add(serve.Work, "store", p.store.Watch)
+	g.Add(serve.Work, "SIGHUP", p.watchHangup)
+	if p.file != nil {
+		g.Add(serve.Work, "configuration file", p.file.Run)
+	}
 	if p.link != nil {
 		g.Add(serve.Work, "certificate", p.link.Run)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"time"
@@ -96,17 +97,14 @@ func (l *clientLink) clientTLS(ctx context.Context, address serve.Address, stder
 	if err != nil {
 		return nil, usagef("%w", err)
 	}
-	log, err := serve.NewLog(stderr, "warn")
-	if err != nil {
-		return nil, err
-	}
+	log := serve.NewLog(stderr, slog.LevelWarn)
 	ctx, cancel := context.WithTimeout(ctx, linkTime)
 	defer cancel()
 	source, err := link.Open(ctx, config, log)
 	if err != nil {
 		return nil, err
 	}
-	made := source.ClientTLS(address.String(), ids)
+	made := source.ClientTLS(address.String(), link.NewAllowList(ids))
 	made.NextProtos = nil // http.Transport says what it speaks
 	return made, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -76,13 +77,11 @@ func runDemo(ctx context.Context, out io.Writer, once bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, logFile.Close()) }()
-	log, err := serve.NewLog(logFile, "")
-	if err != nil {
-		return err
-	}
+	level := new(slog.LevelVar)
+	log := serve.NewLog(logFile, level)
 	serving, stop := context.WithCancel(ctx)
 	served := make(chan error, 1)
-	go func() { served <- runServe(serving, config, log) }()
+	go func() { served <- runServe(serving, config, log, level) }()
 	defer func() {
 		stop()
 		err = errors.Join(err, <-served)

@@ -78,6 +78,7 @@ func TestScripts(t *testing.T) {
 			"spoil":      cmdSpoil,
 			"certify":    cmdCertify,
 			"port":       cmdPort,
+			"metric":     cmdMetric,
 		},
 	})
 }

@@ -2,11 +2,15 @@ package main
 
 import (
 	"cmp"
+	"fmt"
+	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/latchkey/latchkey/internal/link"
+	"github.com/latchkey/latchkey/internal/reload"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/observe"
@@ -22,7 +26,8 @@ type serveConfig struct {
 	listen   serve.Address
 	admin    serve.Address
 	http     serve.Address
-	logLevel string
+	logLevel slog.Level
+	drain    time.Duration // that it goes on once it is told to stop
 
 	hubListen serve.Address // the zero one: nowhere
 	tls       *configv1.TLS // nil: nobody over TCP
@@ -30,8 +35,17 @@ type serveConfig struct {
 	followers link.Identities
 
 	observe observe.Options
+	from    *serveSource    // nil: of no file, for good
+	said    *configv1.Serve // file and flags
 
 	acceptRollback bool // of the command line alone: it is for one start
+}
+
+// serveSource is what a configuration was read from.
+type serveSource struct {
+	file   string
+	source []byte
+	flags  *configv1.Serve
 }
 
 func newServe() *cobra.Command {
@@ -44,8 +58,9 @@ func newServe() *cobra.Command {
 		Long: `Answer Envoy's questions about requests (ext_authz over gRPC), and keep the keys,
 the directory and the policies that the answers follow from.
 
-SIGHUP reads the policy files again, which changes of the files do too. SIGTERM
-and SIGINT end the process once the requests in flight are answered.`,
+SIGHUP reads the configuration file and the policy files again, which changes of
+the files do too. SIGTERM and SIGINT end the process once the requests in flight
+are answered; a second one ends it at once.`,
 		Example: "  latchkey serve --policy /etc/latchkey/policies --data /var/lib/latchkey",
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,11 +69,9 @@ and SIGINT end the process once the requests in flight are answered.`,
 				return err
 			}
 			config.acceptRollback = acceptRollback
-			log, err := serve.NewLog(cmd.ErrOrStderr(), config.logLevel)
-			if err != nil {
-				return usagef("--log-level: %w", err)
-			}
-			return runServe(cmd.Context(), config, log)
+			level := new(slog.LevelVar)
+			level.Set(config.logLevel)
+			return runServe(cmd.Context(), config, serve.NewLog(cmd.ErrOrStderr(), level), level)
 		},
 	}
 	f := cmd.Flags()
@@ -73,15 +86,28 @@ and SIGINT end the process once the requests in flight are answered.`,
 		"for one start: go on from a store that is older than what was acknowledged, or isn't known to be the newest; what is known to have been revoked stays so")
 	f.Var(observe.DecisionLogFlag(&flags.DecisionLog), observe.Flag, observe.Usage)
 	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
+	f.StringVar(&flags.DrainDelay, "drain-delay", "", "how long to go on answering once it is told to stop and says so by its health, such as 5s (default 0s)")
 	return cmd
 }
 
-// configure puts the flags over the configuration file, and the defaults below
-// both.
+// configure reads the configuration file, if there is one, and puts the flags over it.
 func configure(file string, flags *configv1.Serve) (*serveConfig, error) {
-	read := &configv1.Serve{}
+	from := &serveSource{file: file, flags: flags}
+	if file == "" {
+		return from.configure()
+	}
+	var err error
+	if from.source, err = strictyaml.ReadFile(file); err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return from.configure()
+}
+
+// configure puts the flags over the file, and the defaults below both.
+func (from *serveSource) configure() (*serveConfig, error) {
+	file, flags, read := from.file, from.flags, &configv1.Serve{}
 	if file != "" {
-		if err := strictyaml.DecodeFile("the configuration", file, read); err != nil {
+		if _, err := strictyaml.Decode(file, from.source, read); err != nil {
 			return nil, err
 		}
 		for i, path := range read.Policy {
@@ -94,10 +120,20 @@ func configure(file string, flags *configv1.Serve) (*serveConfig, error) {
 	c := &serveConfig{
 		policies: read.Policy,
 		data:     filepath.Clean(cmp.Or(flags.Data, read.Data, defaultData)),
-		logLevel: cmp.Or(flags.LogLevel, read.LogLevel),
+		said:     reload.Under(read, flags),
+	}
+	if file != "" {
+		c.from = from
 	}
 	if len(flags.Policy) > 0 {
 		c.policies = flags.Policy
+	}
+	var err error
+	if c.logLevel, err = serve.ParseLevel(c.said.GetLogLevel()); err != nil {
+		return nil, usagef("--log-level: %w", err)
+	}
+	if c.drain, err = serve.ParseDrainDelay(c.said.GetDrainDelay()); err != nil {
+		return nil, usagef("--drain-delay: %w", err)
 	}
 	in := func(name string) string { return "unix:" + filepath.Join(c.data, name) }
 	for _, one := range []struct {
@@ -108,18 +144,15 @@ func configure(file string, flags *configv1.Serve) (*serveConfig, error) {
 		{"--admin", cmp.Or(flags.Admin, read.Admin, in("admin.sock")), &c.admin},
 		{"--http", cmp.Or(flags.Http, read.Http, defaultHTTP), &c.http},
 	} {
-		var err error
 		if *one.into, err = serve.ParseAddress(one.text); err != nil {
 			return nil, usagef("%s: %w", one.flag, err)
 		}
 	}
 	if at := cmp.Or(flags.HubListen, read.HubListen); at != "" {
-		var err error
 		if c.hubListen, err = serve.ParseAddress(at); err != nil {
 			return nil, usagef("--hub-listen: %w", err)
 		}
 	}
-	var err error
 	if c.observe, err = observe.Configured(flags, file, read); err != nil {
 		return nil, usagef("%w", err)
 	}

@@ -25,7 +25,6 @@ import (
 // becomes a revision. A bad file changes nothing and is shouted about, in the
 // log, in the status and in a metric, until it is good again.
 type policyFiles struct {
-	paths    []string // files and folders
 	admin    *admin.Server
 	db       *storage.DB
 	log      *slog.Logger
@@ -35,6 +34,7 @@ type policyFiles struct {
 	lastSuccess prometheus.Gauge
 
 	mu    sync.Mutex
+	paths []string              // files and folders
 	found error                 // why the paths stand for no files; nil if they do
 	files map[string]policyFile // by name of the file
 
@@ -234,8 +234,12 @@ func (f *policyFiles) forget(files []string) {
 			delete(f.files, file)
 			continue
 		}
+		why := "the file is gone"
+		if _, err := os.Stat(file); err == nil {
+			why = "the file is named no more"
+		}
 		f.failed(file, policyFile{policy: one.policy},
-			fmt.Errorf("the file is gone, and its policy %s stays in use: put it back, or `latchkey policy remove %s`", one.policy, one.policy))
+			fmt.Errorf("%s, and its policy %s stays in use: put it back, or `latchkey policy remove %s`", why, one.policy, one.policy))
 	}
 }
 

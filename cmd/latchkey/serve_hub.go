@@ -29,7 +29,7 @@ func (p *process) openHub() (err error) {
 	}
 	options := replica.ServerOptions()
 	if !p.config.hubListen.IsUnix() {
-		options = append(options, grpc.Creds(p.link.ServerCredentials(p.config.followers)))
+		options = append(options, grpc.Creds(p.link.ServerCredentials(p.followers)))
 	}
 	p.hub, err = replica.NewHub(replica.HubOptions{DB: p.db, Folder: p.dataFolder(), Identify: p.follower, Log: p.log})
 	if err != nil {
@@ -49,7 +49,7 @@ func (p *process) follower(ctx context.Context) (identity string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	return p.config.followers.Find(who)
+	return p.followers.Now().Find(who)
 }
 
 // longestWait is how long a call may wait for replicas.

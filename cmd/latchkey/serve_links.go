@@ -80,5 +80,5 @@ func (p *process) adminHosts() []string {
 
 // overTLS makes a server one of the admin API over TCP.
 func (p *process) overTLS(s *http.Server) {
-	s.TLSConfig = p.link.ServerTLS(p.config.operators, "h2", "http/1.1")
+	s.TLSConfig = p.link.ServerTLS(p.operators, "h2", "http/1.1")
 }

@@ -17,6 +17,9 @@ func (p *process) registry() *prometheus.Registry {
 	r.MustRegister(p.observe.Collectors()...)
 	r.MustRegister(p.files.collectors()...)
 	r.MustRegister(thisBuild().Info())
+	if p.file != nil {
+		r.MustRegister(p.file.Collectors()...)
+	}
 	if p.hub != nil {
 		r.MustRegister(p.hub.Collectors()...)
 	}

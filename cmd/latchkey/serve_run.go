@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/latchkey/latchkey/admin"
 	"github.com/latchkey/latchkey/authz"
 	"github.com/latchkey/latchkey/internal/link"
+	"github.com/latchkey/latchkey/internal/reload"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/observe"
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
@@ -22,8 +24,8 @@ import (
 	"github.com/latchkey/latchkey/storage"
 )
 
-// runServe serves until the context ends.
-func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err error) {
+// runServe serves until the context ends. The level is the log's.
+func runServe(ctx context.Context, config *serveConfig, log *slog.Logger, level *slog.LevelVar) (err error) {
 	// First of all: nobody who asks for the files to be read again means to end
 	// the process, whatever it is at.
 	hangup := make(chan os.Signal, 1)
@@ -31,7 +33,11 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	defer signal.Stop(hangup)
 
 	memory := serve.NewMemory(log)
-	p := &process{config: config, log: log, listeners: serve.Listeners{Log: log}, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName), memory: memory}
+	p := &process{
+		config: config, log: log, level: level, listeners: serve.Listeners{Log: log}, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName), memory: memory,
+		operators: link.NewAllowList(config.operators), followers: link.NewAllowList(config.followers),
+	}
+	p.drain.Store(int64(config.drain))
 	if err := p.openLink(ctx); err != nil {
 		return err
 	}
@@ -56,7 +62,7 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 		return err
 	}
 	extra := map[string]http.Handler{}
-	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Hosts: p.adminHosts, Operators: config.operators, Extra: extra})
+	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Hosts: p.adminHosts, Operators: p.operators, Extra: extra})
 	path, handler := adminv1connect.NewServerServiceHandler(statusService{p: p}, p.admin.HandlerOptions()...)
 	extra[path] = handler
 	p.store = serve.NewStoreHealth(db, p.health.SetStorage, log)
@@ -67,6 +73,9 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	path, handler = p.copies.handler(p.admin.HandlerOptions()...)
 	extra[path] = handler
 	p.files = newPolicyFiles(config.policies, p.admin, db, log)
+	if config.from != nil {
+		p.file = reload.NewFile(config.from.file, config.from.source, log, p.reconfigure)
+	}
 
 	if err := p.files.start(ctx); err != nil {
 		return err
@@ -75,6 +84,8 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	if err != nil {
 		return err
 	}
+	// Before anybody asks: an Envoy that hears NOT_SERVING asks again after a second at best.
+	p.health.SetReady(len(p.missing()) == 0)
 	defer context.AfterFunc(ctx, func() { log.Info("stopping: requests in flight are still answered") })()
 	err = group.Run(ctx)
 	log.Info("stopped")
@@ -90,6 +101,14 @@ type process struct {
 	log     *slog.Logger
 	hangup  <-chan os.Signal
 	started time.Time
+
+	// What the configuration may change while the process runs.
+	file      *reload.File   // nil: it was started without one
+	watcher   *serve.Watcher // of policy files; nil: there are none, for good
+	level     *slog.LevelVar
+	operators *link.AllowList
+	followers *link.AllowList
+	drain     atomic.Int64 // a time.Duration
 
 	checks *authz.Server
 	admin  *admin.Server
@@ -131,7 +150,7 @@ func (p *process) group() (*serve.Group, error) {
 	}
 
 	var g serve.Group
-	g.Add(serve.Announce, "health", p.health.Leave)
+	g.Add(serve.Announce, "health", p.health.Leave(p.log, func() time.Duration { return time.Duration(p.drain.Load()) }))
 	g.Add(serve.Listen, "check", func(ctx context.Context) error { return p.grpc.Run(ctx, check) })
 	g.Add(serve.Listen, "admin", func(ctx context.Context) error {
 		s := serve.NewHTTP(p.admin.Handler(), p.log)
@@ -155,10 +174,8 @@ func (p *process) group() (*serve.Group, error) {
 	g.Add(serve.Work, "readiness", p.watchReadiness)
 	g.Add(serve.Work, "store", p.store.Watch)
 	g.Add(serve.Work, "SIGHUP", p.watchHangup)
-	if len(p.config.policies) > 0 {
-		if err := p.watchFiles(&g); err != nil {
-			return nil, p.listeners.Close(err)
-		}
+	if err := p.watchFiles(&g); err != nil {
+		return nil, p.listeners.Close(err)
 	}
 	return &g, nil
 }
@@ -177,33 +194,6 @@ func (p *process) watchReadiness(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-		}
-	}
-}
-
-// watchFiles reads the policy files again when they change.
-func (p *process) watchFiles(g *serve.Group) error {
-	watcher, err := serve.NewWatcher(p.log, p.config.policies...)
-	if err != nil {
-		return err
-	}
-	g.Add(serve.Work, "policy files", func(ctx context.Context) error { return watcher.Run(ctx, p.files.reload) })
-	return nil
-}
-
-// watchHangup reads the policy files again on SIGHUP.
-func (p *process) watchHangup(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-p.hangup:
-			if len(p.config.policies) == 0 {
-				p.log.Info("SIGHUP: there are no policy files to read again")
-				continue
-			}
-			p.log.Info("SIGHUP: reading the policy files again")
-			p.files.reload(ctx)
 		}
 	}
 }

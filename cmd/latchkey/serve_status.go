@@ -29,7 +29,7 @@ var _ adminv1connect.ServerServiceHandler = statusService{}
 func (p *process) missing() []string {
 	var missing []string
 	switch v := p.source(); {
-	case v.Revision == 0 && len(p.config.policies) == 0:
+	case v.Revision == 0 && len(p.files.named()) == 0:
 		missing = append(missing, "the store is empty: apply a policy (latchkey policy apply), or start with --policy")
 	case v.Policies == nil || len(v.Policies.Names()) == 0:
 		missing = append(missing, "no policy is in use: apply one (latchkey policy apply), or start with --policy")
@@ -42,6 +42,9 @@ func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetSt
 	p := s.p
 	missing := p.missing()
 	problems := append(slices.Clone(missing), p.files.problems()...)
+	if p.file != nil {
+		problems = append(problems, p.file.Problems()...)
+	}
 	degraded := p.store.Problem()
 	if degraded != nil {
 		what := "the store takes no writes"

@@ -108,3 +108,37 @@ func (e *Envoy) Stat(ctx context.Context, name string) (uint64, error) {
 	}
 	return n, nil
 }
+
+// Healthy returns how many hosts of a cluster Envoy sends requests to, by what it knows
+// of their health.
+func (e *Envoy) Healthy(ctx context.Context, cluster string) (int, error) {
+	body, err := e.get(ctx, "/clusters?format=json")
+	if err != nil {
+		return 0, err
+	}
+	var page struct {
+		Clusters []struct {
+			Name  string `json:"name"`
+			Hosts []struct {
+				Health map[string]any `json:"health_status"`
+			} `json:"host_statuses"`
+		} `json:"cluster_statuses"`
+	}
+	if err := json.Unmarshal(body, &page); err != nil {
+		return 0, fmt.Errorf("envoytest: clusters: %w", err)
+	}
+	for _, c := range page.Clusters {
+		if c.Name != cluster {
+			continue
+		}
+		healthy := 0
+		for _, host := range c.Hosts {
+			// Each flag that is there says what is wrong; this one says what somebody else thinks.
+			if len(host.Health) == 1 && host.Health["eds_health_status"] == "HEALTHY" {
+				healthy++
+			}
+		}
+		return healthy, nil
+	}
+	return 0, fmt.Errorf("envoytest: there is no cluster %q", cluster)
+}

@@ -49,6 +49,8 @@ type view struct {
 	MutableHeaders string
 
 	AuthzSocket    string
+	AuthzSockets   []string // of hardened listeners
+	CheckRetries   int
 	AuthzPlain     bool
 	AuthzHardened  bool
 	CheckTimeout   time.Duration
@@ -115,6 +117,8 @@ func newView(cfg Config) view {
 		AccessLog:      cfg.AccessLog,
 		Cases:          cfg.cases,
 		AuthzSocket:    cfg.AuthzSocket,
+		AuthzSockets:   append([]string{cfg.AuthzSocket}, cfg.MoreAuthzSockets...),
+		CheckRetries:   cfg.CheckRetries,
 		CheckTimeout:   cfg.CheckTimeout,
 		HealthInterval: cfg.HealthInterval,
 		CloseDelay:     cfg.CloseDelay,

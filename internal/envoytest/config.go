@@ -55,6 +55,13 @@ type Config struct {
 	// AuthzSocket is the Unix socket of the authorization server, at most 107 bytes
 	// long. It need not exist yet. Required.
 	AuthzSocket string
+	// MoreAuthzSockets are further authorization servers, between which Hardened listeners
+	// share out their checks.
+	MoreAuthzSockets []string
+	// CheckRetries is how often Hardened listeners ask again, for CheckTimeout in all, when
+	// they can't reach the authorization server; 0 by default. With any the health of one
+	// that was away once is asked for as seldom as that of others, and it is left in use.
+	CheckRetries int
 	// Upstream is the host:port that allowed requests are sent to over HTTP/1. Required.
 	Upstream string
 	// GRPCUpstream is the host:port for requests whose content-type is
@@ -114,11 +121,17 @@ func (c Config) withDefaults() (Config, error) {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("envoytest: "+format, args...)) }
 
-	switch n := len(c.AuthzSocket); {
-	case n == 0:
-		bad("Config.AuthzSocket is empty: name the authorization server's Unix socket")
-	case n > maxSocketPath:
-		bad("Config.AuthzSocket is %d bytes long and a Unix socket path holds %d: use a shorter folder (see SocketDir)", n, maxSocketPath)
+	for i, socket := range append([]string{c.AuthzSocket}, c.MoreAuthzSockets...) {
+		field := "AuthzSocket"
+		if i > 0 {
+			field = fmt.Sprintf("MoreAuthzSockets[%d]", i-1)
+		}
+		switch n := len(socket); {
+		case n == 0:
+			bad("Config.%s is empty: name the authorization server's Unix socket", field)
+		case n > maxSocketPath:
+			bad("Config.%s is %d bytes long and a Unix socket path holds %d: use a shorter folder (see SocketDir)", field, n, maxSocketPath)
+		}
 	}
 	if c.Upstream == "" {
 		bad("Config.Upstream is empty: name the upstream's host:port")
@@ -172,6 +185,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.HealthInterval == 0 {
 		c.HealthInterval = time.Second
+	}
+	if c.CheckRetries < 0 {
+		bad("Config.CheckRetries must not be negative")
 	}
 	if c.CheckTimeout < 0 || c.HealthInterval < 0 || c.CloseDelay < 0 {
 		bad("Config.CheckTimeout, HealthInterval and CloseDelay must not be negative")

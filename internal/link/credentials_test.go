@@ -21,7 +21,7 @@ func TestGRPC(t *testing.T) {
 	}
 	hub, log := source(hubLeaf)
 	callers := make(chan string, 1)
-	s := grpc.NewServer(grpc.Creds(hub.ServerCredentials(ids(t, "spiffe://td/sidecar/*"))),
+	s := grpc.NewServer(grpc.Creds(hub.ServerCredentials(list(t, "spiffe://td/sidecar/*"))),
 		grpc.UnaryInterceptor(func(ctx context.Context, q any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 			who, _ := Peer(ctx)
 			callers <- who.String()
@@ -37,7 +37,7 @@ func TestGRPC(t *testing.T) {
 	t.Cleanup(func() { s.Stop(); <-done })
 
 	check := func(l net.Addr, s *Source, hub ...string) error {
-		conn, err := grpc.NewClient(l.String(), grpc.WithTransportCredentials(s.ClientCredentials(l.String(), ids(t, hub...))))
+		conn, err := grpc.NewClient(l.String(), grpc.WithTransportCredentials(s.ClientCredentials(l.String(), list(t, hub...))))
 		if err != nil {
 			t.Fatal(err)
 		}

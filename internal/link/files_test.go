@@ -145,8 +145,8 @@ func TestFilesChangeUnderTraffic(t *testing.T) {
 	sidecar, _ := open(t, linktest.Write(t, sidecarDir, first.Issue(t, sidecarLeaf), first, second))
 	run(t, hub)
 	run(t, sidecar)
-	address := serveTLS(t, hub.ServerTLS(ids(t, "spiffe://td/sidecar/*")))
-	config := sidecar.ClientTLS(address, ids(t, "spiffe://td/hub"))
+	address := serveTLS(t, hub.ServerTLS(list(t, "spiffe://td/sidecar/*")))
+	config := sidecar.ClientTLS(address, list(t, "spiffe://td/hub"))
 
 	held, err := dial(t, address, config)
 	if err != nil {

@@ -184,6 +184,12 @@ func ids(t *testing.T, texts ...string) Identities {
 	return parsed
 }
 
+// list is ids for an end of a link.
+func list(t *testing.T, texts ...string) *AllowList {
+	t.Helper()
+	return NewAllowList(ids(t, texts...))
+}
+
 var (
 	hubLeaf     = linktest.Leaf{URIs: []string{"spiffe://td/hub"}, DNSNames: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	sidecarLeaf = linktest.Leaf{URIs: []string{"spiffe://td/sidecar/a"}}

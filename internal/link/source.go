@@ -3,7 +3,7 @@
 // A Source is made with Open and kept up to date by Run. Both ends of a link
 // have certificates: ServerTLS and ClientTLS make a configuration for either
 // end, which asks the Source anew at each handshake. Identities are whom an end
-// talks to; an empty list is nobody.
+// talks to, and an AllowList those of now; an empty one is nobody.
 package link
 
 import (

@@ -13,11 +13,11 @@ import (
 // believed. The end that isn't hears of it by an alert alone.
 var ErrNotBelieved = errors.New("the other end of the link isn't believed")
 
-// ServerTLS returns the configuration of a server that talks to these
-// identities alone. Each handshake takes the certificate and the CAs as they are
+// ServerTLS returns the configuration of a server that talks to those of a list
+// alone. Each handshake takes the certificate, the CAs and the list as they are
 // then, and asks for a certificate of the client. The protocols are those that
 // ALPN offers; without any it is HTTP/2.
-func (s *Source) ServerTLS(ids Identities, protocols ...string) *tls.Config {
+func (s *Source) ServerTLS(list *AllowList, protocols ...string) *tls.Config {
 	if len(protocols) == 0 {
 		protocols = []string{"h2"}
 	}
@@ -32,7 +32,7 @@ func (s *Source) ServerTLS(ids Identities, protocols ...string) *tls.Config {
 			// believed no more.
 			SessionTicketsDisabled: true,
 			VerifyConnection: func(state tls.ConnectionState) error {
-				if err := m.admit(state.PeerCertificates, x509.ExtKeyUsageClientAuth, ids); err != nil {
+				if err := m.admit(state.PeerCertificates, x509.ExtKeyUsageClientAuth, list.Now()); err != nil {
 					return fmt.Errorf("%w: %w", ErrNotBelieved, err)
 				}
 				return nil
@@ -47,10 +47,10 @@ func (s *Source) ServerTLS(ids Identities, protocols ...string) *tls.Config {
 }
 
 // ClientTLS returns the configuration of a client of a server, which is the host
-// that is dialled, with or without its port. The server has to be one of the
-// identities; without any, its certificate has to have the name of the host.
-// Each handshake takes the certificate and the CAs as they are then.
-func (s *Source) ClientTLS(server string, ids Identities) *tls.Config {
+// that is dialled, with or without its port. The server has to be one of those in
+// the list; without any, its certificate has to have the name of the host. Each
+// handshake takes the certificate, the CAs and the list as they are then.
+func (s *Source) ClientTLS(server string, list *AllowList) *tls.Config {
 	if host, _, err := net.SplitHostPort(server); err == nil {
 		server = host
 	}
@@ -64,7 +64,7 @@ func (s *Source) ClientTLS(server string, ids Identities) *tls.Config {
 		// for ever, and knows servers by their names alone.
 		InsecureSkipVerify: true,
 		VerifyConnection: func(state tls.ConnectionState) error {
-			if err := s.now.Load().believe(state.PeerCertificates, server, ids); err != nil {
+			if err := s.now.Load().believe(state.PeerCertificates, server, list.Now()); err != nil {
 				return fmt.Errorf("%w: %w", ErrNotBelieved, err)
 			}
 			return nil

@@ -25,8 +25,8 @@ func pairConfig(p *linktest.Pair) *tls.Config {
 func TestWhoMayConnect(t *testing.T) {
 	ca, other := linktest.NewCA(t, "ca"), linktest.NewCA(t, "ca") // of the same name
 	hub, _ := open(t, linktest.Write(t, t.TempDir(), ca.Issue(t, hubLeaf), ca))
-	address := serveTLS(t, hub.ServerTLS(ids(t, "spiffe://td/sidecar/*", "spiffe://td/one", "ops.example")))
-	nobody := serveTLS(t, hub.ServerTLS(Identities{}))
+	address := serveTLS(t, hub.ServerTLS(list(t, "spiffe://td/sidecar/*", "spiffe://td/one", "ops.example")))
+	nobody := serveTLS(t, hub.ServerTLS(NewAllowList(Identities{})))
 	now := time.Now()
 	for name, c := range map[string]struct {
 		by   *linktest.CA
@@ -112,7 +112,7 @@ func TestWhoMayConnect(t *testing.T) {
 func TestNoSessionIsResumed(t *testing.T) {
 	ca := linktest.NewCA(t, "ca")
 	hub, _ := open(t, linktest.Write(t, t.TempDir(), ca.Issue(t, hubLeaf), ca))
-	address := serveTLS(t, hub.ServerTLS(ids(t, "spiffe://td/sidecar/*")))
+	address := serveTLS(t, hub.ServerTLS(list(t, "spiffe://td/sidecar/*")))
 	config := pairConfig(ca.Issue(t, sidecarLeaf))
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	config.ServerName = "localhost"
@@ -162,7 +162,7 @@ func TestWhichServerIsBelieved(t *testing.T) {
 				Certificates: []tls.Certificate{{Certificate: [][]byte{p.Certificate.Raw}, PrivateKey: p.Key}},
 				ClientAuth:   tls.RequireAnyClientCert, NextProtos: []string{"h2"},
 			})
-			_, err := dial(t, address, sidecar.ClientTLS(c.dialed, ids(t, c.ids...)))
+			_, err := dial(t, address, sidecar.ClientTLS(c.dialed, list(t, c.ids...)))
 			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v, want %q", err, c.says)
 			}

@@ -105,7 +105,7 @@ func TestWorkloadAPI(t *testing.T) {
 	stop := a.serve(t, path)
 	hub, log := open(t, &configv1.TLS{WorkloadApi: "unix:" + path})
 	run(t, hub)
-	address := serveTLS(t, hub.ServerTLS(ids(t, "spiffe://td/*", "spiffe://foreign/*", "ops.example")))
+	address := serveTLS(t, hub.ServerTLS(list(t, "spiffe://td/*", "spiffe://foreign/*", "ops.example")))
 
 	for name, c := range map[string]struct {
 		by  *linktest.CA

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"context"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -71,15 +70,4 @@ func statusOf(serving bool) grpc_health_v1.HealthCheckResponse_ServingStatus {
 		return grpc_health_v1.HealthCheckResponse_SERVING
 	}
 	return grpc_health_v1.HealthCheckResponse_NOT_SERVING
-}
-
-// Leave waits for the context to end and tells from then on that the process is
-// going away. It is the first part of a Group to be stopped.
-func (h *Health) Leave(ctx context.Context) error {
-	<-ctx.Done()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.leaving = true
-	h.set(false)
-	return nil
 }

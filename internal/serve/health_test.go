@@ -110,21 +110,6 @@ func TestHealthTellsTheTruth(t *testing.T) {
 	}
 }
 
-func TestLeavingIsFinal(t *testing.T) {
-	h := NewHealth()
-	h.SetReady(true)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := h.Leave(ctx); err != nil {
-		t.Fatal(err)
-	}
-	h.SetReady(true)
-	r, err := h.server.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: Readiness})
-	if err != nil || r.Status != notServing {
-		t.Errorf("readiness is %v, %v after leaving", r.GetStatus(), err)
-	}
-}
-
 // A client that watches the health must not keep the process from ending.
 func TestWatchEndsWhenDraining(t *testing.T) {
 	for name, server := range servers(t, NewHealth()) {

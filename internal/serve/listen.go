@@ -31,6 +31,12 @@ func (a Address) Listen(mode fs.FileMode) (*Listener, error) {
 		}
 		return &Listener{l, Address{a.network, l.Addr().String()}, nil}, nil
 	}
+	// Of two that are started at once one makes the socket and the other sees it.
+	unlock, err := lockFolder(filepath.Dir(a.target))
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", a, err)
+	}
+	defer unlock()
 	if err := a.vacant(); err != nil {
 		return nil, err
 	}
@@ -102,6 +108,12 @@ func (l *Listener) Close() error {
 	if l.file == nil {
 		return err
 	}
+	// Else another process could put its own there between the look and the removal.
+	unlock, lockErr := lockFolder(filepath.Dir(l.address.target))
+	if lockErr != nil {
+		return errors.Join(err, lockErr) // what is left there is stale, and the next process removes it
+	}
+	defer unlock()
 	if now, statErr := os.Lstat(l.address.target); statErr == nil && os.SameFile(now, l.file) {
 		err = errors.Join(err, os.Remove(l.address.target))
 	}

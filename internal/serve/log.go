@@ -8,23 +8,26 @@ import (
 	"strings"
 )
 
-// NewLog returns a log of JSON lines, from the given level on (debug, info,
-// warn or error; empty for info). It is the last of several safeguards against
-// tokens in logs: what looks like one, or is named like one, is left out.
-func NewLog(w io.Writer, level string) (*slog.Logger, error) {
-	var l slog.Level
-	switch level {
+// NewLog returns a log of JSON lines, from the given level on, which may be a
+// slog.LevelVar. It is the last of several safeguards against tokens in logs: what
+// looks like one, or is named like one, is left out.
+func NewLog(w io.Writer, level slog.Leveler) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}))
+}
+
+// ParseLevel reads a level: debug, info, warn or error; empty is info.
+func ParseLevel(text string) (slog.Level, error) {
+	switch text {
 	case "debug":
-		l = slog.LevelDebug
+		return slog.LevelDebug, nil
 	case "", "info":
+		return slog.LevelInfo, nil
 	case "warn":
-		l = slog.LevelWarn
+		return slog.LevelWarn, nil
 	case "error":
-		l = slog.LevelError
-	default:
-		return nil, fmt.Errorf("%q is no log level: write debug, info, warn or error", level)
+		return slog.LevelError, nil
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l, ReplaceAttr: redactAttr})), nil
+	return 0, fmt.Errorf("%q is no log level: write debug, info, warn or error", text)
 }
 
 const redacted = "[redacted]"

@@ -12,10 +12,7 @@ import (
 func TestTokensStayOutOfTheLog(t *testing.T) {
 	const token = "sk_live_aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1"
 	var out bytes.Buffer
-	log, err := NewLog(&out, "debug")
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := NewLog(&out, slog.LevelDebug)
 	log.Info("created "+token, "text", token, "token", "short", "Authorization", "Basic eDp5",
 		"error", errors.New("cannot use "+token), slog.Group("inner", "text", "a "+token+" b"))
 	log.With("key", token).Debug("again")
@@ -26,10 +23,7 @@ func TestTokensStayOutOfTheLog(t *testing.T) {
 
 func TestOrdinaryTextStaysInTheLog(t *testing.T) {
 	var out bytes.Buffer
-	log, err := NewLog(&out, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := NewLog(&out, slog.LevelInfo)
 	const id = "key_0123456789abcdef0123456789abcdef"
 	log.Debug("not shown")
 	log.Info("policy in use", "id", id, "policy", "kodey", "revision", 7, "error", errors.New("no such file"))
@@ -45,12 +39,30 @@ func TestOrdinaryTextStaysInTheLog(t *testing.T) {
 }
 
 func TestLogLevels(t *testing.T) {
-	for _, level := range []string{"", "debug", "info", "warn", "error"} {
-		if _, err := NewLog(&bytes.Buffer{}, level); err != nil {
-			t.Errorf("%q: %v", level, err)
+	for text, want := range map[string]slog.Level{
+		"": slog.LevelInfo, "debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	} {
+		if got, err := ParseLevel(text); err != nil || got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
-	if _, err := NewLog(&bytes.Buffer{}, "loud"); err == nil {
+	if _, err := ParseLevel("loud"); err == nil {
 		t.Error("want an error for an unknown level")
+	}
+}
+
+// The level of a log that is in use may change, also of those that were made of it.
+func TestLevelOfALogChanges(t *testing.T) {
+	var out bytes.Buffer
+	level := new(slog.LevelVar)
+	log := NewLog(&out, level)
+	child := Seldom(log.With("part", "a"))
+	child.Debug("unheard")
+	level.Set(slog.LevelDebug)
+	child.Debug("heard")
+	level.Set(slog.LevelError)
+	log.Info("too late")
+	if got := out.String(); strings.Contains(got, "unheard") || !strings.Contains(got, "heard") || strings.Contains(got, "too late") {
+		t.Errorf("the log is %s", got)
 	}
 }

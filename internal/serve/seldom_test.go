@@ -12,11 +12,7 @@ import (
 func TestSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		log, err := NewLog(&out, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		log = Seldom(log)
+		log := Seldom(NewLog(&out, slog.LevelInfo))
 		for range 5 {
 			log.Warn("refused", "address", "a")
 			log.With("address", "b").Warn("refused")

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -24,10 +26,14 @@ const (
 	pollTime = 10 * time.Second
 )
 
-// Watcher tells when files may have changed.
+// Watcher tells when files may have changed. It is safe for concurrent use.
 type Watcher struct {
 	notify *fsnotify.Watcher
 	log    *slog.Logger
+
+	mu      sync.Mutex
+	paths   []string
+	folders map[string]bool // to be watched; false where that failed
 }
 
 // NewWatcher watches the folders that hold the given files, and the given
@@ -38,17 +44,60 @@ func NewWatcher(log *slog.Logger, paths ...string) (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watching files: %w", err)
 	}
-	w := &Watcher{notify, log}
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err == nil && !info.IsDir() || errors.Is(err, fs.ErrNotExist) {
-			path = filepath.Dir(path)
-		}
-		if err := notify.Add(path); err != nil {
-			log.Warn("this folder can't be watched and is read every so often instead", "folder", path, "every", pollTime.String(), "error", err)
+	w := &Watcher{notify: notify, log: log, folders: map[string]bool{}}
+	w.Watch(paths...)
+	return w, nil
+}
+
+// Watch watches these in place of those before.
+func (w *Watcher) Watch(paths ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.paths = slices.Clone(paths)
+	w.look()
+}
+
+// again watches what is in the place of the folders by now: one that was put in
+// the place of another isn't watched yet.
+func (w *Watcher) again() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.look()
+}
+
+func (w *Watcher) look() {
+	before := w.folders
+	w.folders = map[string]bool{}
+	for _, path := range w.paths {
+		for _, folder := range foldersOf(path) {
+			if _, seen := w.folders[folder]; seen {
+				continue
+			}
+			err := w.notify.Add(folder)
+			w.folders[folder] = err == nil
+			if watched, known := before[folder]; err != nil && (watched || !known) {
+				w.log.Warn("this folder can't be watched and is read every so often instead", "folder", folder, "every", pollTime.String(), "error", err)
+			}
 		}
 	}
-	return w, nil
+	for folder, watched := range before {
+		if _, still := w.folders[folder]; watched && !still {
+			_ = w.notify.Remove(folder) // it may be gone
+		}
+	}
+}
+
+// foldersOf returns the folders in which a change of a path shows. Of a folder
+// behind a link that is the one that holds the link too.
+func foldersOf(path string) []string {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() || errors.Is(err, fs.ErrNotExist) {
+		return []string{filepath.Dir(path)}
+	}
+	if link, err := os.Lstat(path); err == nil && link.Mode().Type() == fs.ModeSymlink {
+		return []string{path, filepath.Dir(path)}
+	}
+	return []string{path}
 }
 
 // Run calls changed once things have settled after each change, and every so
@@ -72,6 +121,7 @@ func (w *Watcher) Run(ctx context.Context, changed func(context.Context)) error 
 			return nil
 		case <-timer.C:
 			since = time.Time{}
+			w.again()
 			changed(ctx)
 			timer.Reset(pollTime)
 		case event := <-w.notify.Events:

@@ -101,3 +101,54 @@ func TestWatchSeesAFileThatAppears(t *testing.T) {
 	write(t, file, "here")
 	waitFor(t, seen, "here")
 }
+
+// A folder may be a link that is pointed at another folder, or be replaced.
+func TestWatchSeesFoldersSwap(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "current")
+	release := func(name string) string {
+		t.Helper()
+		made := filepath.Join(dir, name)
+		if err := os.Mkdir(made, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(made, "policy.yaml"), name)
+		return made
+	}
+	swap := func(to string) {
+		t.Helper()
+		if err := os.Symlink(to, folder+".next"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(folder+".next", folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swap(release("one"))
+	file := filepath.Join(folder, "policy.yaml")
+	seen := changes(t, file, folder)
+	two := release("two")
+	swap(two)
+	waitFor(t, seen, "two")
+	// What happens in the folder behind the link is seen from now on.
+	write(t, filepath.Join(two, "policy.yaml"), "three")
+	waitFor(t, seen, "three")
+}
+
+func TestWatchOtherFiles(t *testing.T) {
+	one, two := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "a")
+	w, err := NewWatcher(discard(), one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan string, 100)
+	start(t, func(ctx context.Context) error {
+		return w.Run(ctx, func(context.Context) {
+			content, _ := os.ReadFile(two) // not there yet
+			seen <- string(content)
+		})
+	})
+	w.Watch(two)
+	write(t, two, "now")
+	waitFor(t, seen, "now")
+}

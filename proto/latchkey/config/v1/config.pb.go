@@ -122,10 +122,14 @@ type Serve struct {
 	// Default: nobody.
 	// Example: `["spiffe://mesh.example/ns/notes/sa/api"]`.
 	Followers []string `protobuf:"bytes,10,rep,name=followers,proto3" json:"followers,omitempty"`
+	// How long it goes on answering once it is told to stop and says so by its health, such as `5s`.
+	// Default: `0s`.
+	// Example: `5s`.
+	DrainDelay string `protobuf:"bytes,13,opt,name=drain_delay,json=drainDelay,proto3" json:"drain_delay,omitempty"`
 	// Where each denial, and some of what is allowed, is written down; nowhere without it.
-	DecisionLog *DecisionLog `protobuf:"bytes,20,opt,name=decision_log,json=decisionLog,proto3" json:"decision_log,omitempty"`
+	DecisionLog *DecisionLog `protobuf:"bytes,14,opt,name=decision_log,json=decisionLog,proto3" json:"decision_log,omitempty"`
 	// Where spans of checks are sent; nowhere without it.
-	Tracing       *Tracing `protobuf:"bytes,21,opt,name=tracing,proto3" json:"tracing,omitempty"`
+	Tracing       *Tracing `protobuf:"bytes,15,opt,name=tracing,proto3" json:"tracing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -230,6 +234,13 @@ func (x *Serve) GetFollowers() []string {
 	return nil
 }
 
+func (x *Serve) GetDrainDelay() string {
+	if x != nil {
+		return x.DrainDelay
+	}
+	return ""
+}
+
 func (x *Serve) GetDecisionLog() *DecisionLog {
 	if x != nil {
 		return x.DecisionLog
@@ -282,10 +293,14 @@ type Sidecar struct {
 	// Default: any.
 	// Example: `["spiffe://mesh.example/latchkey/hub"]`.
 	HubIdentities []string `protobuf:"bytes,9,rep,name=hub_identities,json=hubIdentities,proto3" json:"hub_identities,omitempty"`
+	// As in Serve.drain_delay.
+	// Default: `0s`.
+	// Example: `5s`.
+	DrainDelay string `protobuf:"bytes,11,opt,name=drain_delay,json=drainDelay,proto3" json:"drain_delay,omitempty"`
 	// As in Serve.decision_log.
-	DecisionLog *DecisionLog `protobuf:"bytes,20,opt,name=decision_log,json=decisionLog,proto3" json:"decision_log,omitempty"`
+	DecisionLog *DecisionLog `protobuf:"bytes,12,opt,name=decision_log,json=decisionLog,proto3" json:"decision_log,omitempty"`
 	// As in Serve.tracing.
-	Tracing       *Tracing `protobuf:"bytes,21,opt,name=tracing,proto3" json:"tracing,omitempty"`
+	Tracing       *Tracing `protobuf:"bytes,13,opt,name=tracing,proto3" json:"tracing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -381,6 +396,13 @@ func (x *Sidecar) GetHubIdentities() []string {
 		return x.HubIdentities
 	}
 	return nil
+}
+
+func (x *Sidecar) GetDrainDelay() string {
+	if x != nil {
+		return x.DrainDelay
+	}
+	return ""
 }
 
 func (x *Sidecar) GetDecisionLog() *DecisionLog {
@@ -696,7 +718,7 @@ var File_latchkey_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\x93\x03\n" +
+	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\xb4\x03\n" +
 	"\x05Serve\x12\x16\n" +
 	"\x06policy\x18\x01 \x03(\tR\x06policy\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
@@ -709,9 +731,11 @@ const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\x03tls\x18\b \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12\x1c\n" +
 	"\toperators\x18\t \x03(\tR\toperators\x12\x1c\n" +
 	"\tfollowers\x18\n" +
-	" \x03(\tR\tfollowers\x12B\n" +
-	"\fdecision_log\x18\x14 \x01(\v2\x1f.latchkey.config.v1.DecisionLogR\vdecisionLog\x125\n" +
-	"\atracing\x18\x15 \x01(\v2\x1b.latchkey.config.v1.TracingR\atracing\"\xfe\x02\n" +
+	" \x03(\tR\tfollowers\x12\x1f\n" +
+	"\vdrain_delay\x18\r \x01(\tR\n" +
+	"drainDelay\x12B\n" +
+	"\fdecision_log\x18\x0e \x01(\v2\x1f.latchkey.config.v1.DecisionLogR\vdecisionLog\x125\n" +
+	"\atracing\x18\x0f \x01(\v2\x1b.latchkey.config.v1.TracingR\atracing\"\x9f\x03\n" +
 	"\aSidecar\x12\x10\n" +
 	"\x03hub\x18\x01 \x03(\tR\x03hub\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
@@ -721,9 +745,11 @@ const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\rmax_staleness\x18\x06 \x01(\tR\fmaxStaleness\x12\x12\n" +
 	"\x04name\x18\a \x01(\tR\x04name\x12)\n" +
 	"\x03tls\x18\b \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12%\n" +
-	"\x0ehub_identities\x18\t \x03(\tR\rhubIdentities\x12B\n" +
-	"\fdecision_log\x18\x14 \x01(\v2\x1f.latchkey.config.v1.DecisionLogR\vdecisionLog\x125\n" +
-	"\atracing\x18\x15 \x01(\v2\x1b.latchkey.config.v1.TracingR\atracing\"v\n" +
+	"\x0ehub_identities\x18\t \x03(\tR\rhubIdentities\x12\x1f\n" +
+	"\vdrain_delay\x18\v \x01(\tR\n" +
+	"drainDelay\x12B\n" +
+	"\fdecision_log\x18\f \x01(\v2\x1f.latchkey.config.v1.DecisionLogR\vdecisionLog\x125\n" +
+	"\atracing\x18\r \x01(\v2\x1b.latchkey.config.v1.TracingR\atracing\"v\n" +
 	"\x06Client\x12\x14\n" +
 	"\x05admin\x18\x01 \x01(\tR\x05admin\x12)\n" +
 	"\x03tls\x18\x02 \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12+\n" +

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+
+	"github.com/latchkey/latchkey/internal/reload"
+)
+
+// reconfigure puts a new content of the configuration file in use: what may change while the process runs, all of it or,
+// if there is a mistake, nothing.
+func (p *process) reconfigure(_ context.Context, text []byte) (restart []string, err error) {
+	from := *p.config.from
+	from.text = text
+	now, err := from.configure()
+	if err != nil {
+		return nil, err
+	}
+	p.level.Set(now.logLevel)
+	p.drain.Store(int64(now.drain))
+	if cut := p.hubs.Set(now.ids); cut > 0 {
+		p.log.Warn("connections to hubs that are believed no more were closed", "connections", cut)
+	}
+	return reload.Cold(p.config.said, now.said), nil
+}
+
+// watchHangup reads the configuration file again on SIGHUP.
+func (p *process) watchHangup(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.hangup:
+		}
+		if p.file == nil {
+			p.log.Info("SIGHUP: there is no configuration file to read again")
+			continue
+		}
+		p.log.Info("SIGHUP: reading the configuration file again")
+		p.file.Reload(ctx)
+	}
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/latchkey/latchkey/internal/reload"
+	"github.com/latchkey/latchkey/internal/serve"
+)
+
+// reconfigure puts a new content of the configuration file in use: what may change while the process runs, all of it or,
+// if there is a mistake, nothing.
+func (p *process) reconfigure(ctx context.Context, source []byte) (restart []string, err error) {
+	from := *p.config.from
+	from.source = source
+	now, err := from.configure()
+	if err != nil {
+		return nil, err
+	}
+	p.level.Set(now.logLevel)
+	p.drain.Store(int64(now.drain))
+	p.operators.Set(now.operators)
+	if cut := p.followers.Set(now.followers); cut > 0 {
+		p.log.Warn("connections of replicas that may follow no more were closed", "connections", cut)
+	}
+	if p.files.use(now.policies) {
+		p.watcher.Watch(now.policies...)
+		p.files.reload(ctx)
+	}
+	return reload.Cold(p.config.said, now.said), nil
+}
+
+// watchFiles reads the policy files and the configuration file again when they change.
+func (p *process) watchFiles(g *serve.Group) (err error) {
+	policies := p.files.named()
+	if len(policies) == 0 && p.file == nil {
+		return nil
+	}
+	if p.watcher, err = serve.NewWatcher(p.log, policies...); err != nil {
+		return err
+	}
+	g.Add(serve.Work, "policy files", func(ctx context.Context) error { return p.watcher.Run(ctx, p.files.reload) })
+	if p.file != nil {
+		g.Add(serve.Work, "configuration file", p.file.Run)
+	}
+	return nil
+}
+
+// watchHangup reads all files again on SIGHUP.
+func (p *process) watchHangup(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.hangup:
+		}
+		if p.file != nil {
+			p.log.Info("SIGHUP: reading the configuration file again")
+			p.file.Reload(ctx)
+		}
+		if len(p.files.named()) == 0 {
+			p.log.Info("SIGHUP: there are no policy files to read again")
+			continue
+		}
+		p.log.Info("SIGHUP: reading the policy files again")
+		p.files.reload(ctx)
+	}
+}
+
+// named returns the files and folders that policies are read from.
+func (f *policyFiles) named() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.paths
+}
+
+// use has policies read from other files and folders from now on, and reports whether they are others.
+func (f *policyFiles) use(paths []string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if slices.Equal(f.paths, paths) {
+		return false
+	}
+	f.paths = slices.Clone(paths)
+	return true
+}
