@@ -24,6 +24,7 @@ func (s *Server) count(d *difference, l *lookup) {
 		return true
 	})
 	d.message.Counted = true
+	told := len(d.message.Types)
 	for k, n := range kinds {
 		gains, loses := d.outcome(k)
 		i := slices.IndexFunc(d.message.Types, func(t *adminv1.TypeDifference) bool { return t.GetType() == k.keyType })
@@ -47,7 +48,7 @@ func (s *Server) count(d *difference, l *lookup) {
 	for _, t := range d.message.Types {
 		t.Keys, t.KeysGaining, t.KeysLosing = plus(t.Keys, 0), plus(t.KeysGaining, 0), plus(t.KeysLosing, 0)
 	}
-	slices.SortStableFunc(d.message.Types, func(a, b *adminv1.TypeDifference) int {
+	slices.SortFunc(d.message.Types[told:], func(a, b *adminv1.TypeDifference) int {
 		return strings.Compare(a.GetType(), b.GetType())
 	})
 }

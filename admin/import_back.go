@@ -112,11 +112,12 @@ func (b *batch) placed(d *drafted, f *adminv1.KeyFields) {
 		_, owned = b.Directory.Principal(r.Principal)
 	}
 	switch kind := directory.Kind(r.Tenant); {
+	case (r.Tenant == "") == (r.Principal == ""): // which is noted
 	case kind != d.keyType.Owner && d.keyType.Owner == "":
 		d.wrong.invalid("tenant: keys of the type %s belong to a principal: leave the tenant out, and name it", d.keyType.Name)
 	case kind != d.keyType.Owner:
 		d.wrong.invalid("tenant: keys of the type %s belong to a tenant of the kind %s: name one as %s:…", d.keyType.Name, d.keyType.Owner, d.keyType.Owner)
-	case !owned && (r.Tenant == "") != (r.Principal == ""):
+	case !owned:
 		d.wrong.invalid("tenant, principal: %s isn't in the directory: apply it first, or correct the name", b.quote(r.Tenant+r.Principal))
 	}
 }

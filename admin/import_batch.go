@@ -17,6 +17,7 @@ type batch struct {
 	seen     map[key.Digest]int // in the batch, at which index
 	ids      map[string]int     // the same, of keys that are put back
 	fresh    map[string]bool    // ids that are made here
+	newID    func() string
 	write    storage.Change
 	present  int // keys that are there already
 	mistakes []*adminv1.ImportMistake
@@ -47,10 +48,10 @@ func (b *batch) add(index int, k *adminv1.ImportKey) {
 		return
 	}
 	if k.GetId() == "" {
-		made = key.Issue(*made, made.Current(), b.Now)
 		if b.fresh == nil {
-			b.fresh = map[string]bool{}
+			b.fresh, b.newID = map[string]bool{}, key.Neighbours()
 		}
+		made = key.IssueAs(b.newID(), *made, made.Current(), b.Now)
 		b.fresh[made.ID] = true
 	}
 	b.write.Keys = append(b.write.Keys, made)

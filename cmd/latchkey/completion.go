@@ -105,7 +105,7 @@ func completeArguments(cmd *cobra.Command, args []string, begun string) ([]strin
 	switch name {
 	case "":
 		return nil, cobra.ShellCompDirectiveNoFileComp
-	case "FILE", "PATH", "NEW":
+	case "FILE", "PATH", "NEW", "BACKUP":
 		return nil, cobra.ShellCompDirectiveDefault // files
 	case "ID":
 		path := strings.TrimPrefix(cmd.CommandPath(), "latchkey ")
@@ -125,8 +125,10 @@ func completeArguments(cmd *cobra.Command, args []string, begun string) ([]strin
 // argumentOf returns the name of the n-th argument, from 0, as in `ID`, `PATH...`
 // or `FILE|-`.
 func argumentOf(cmd *cobra.Command, n int) string {
+	before := ""
 	for _, word := range strings.Fields(cmd.Use)[1:] {
-		if word == strings.ToLower(word) || strings.HasPrefix(word, "-") || strings.HasPrefix(word, "[") {
+		ofFlag := strings.HasPrefix(before, "-")
+		if before = word; ofFlag || word == strings.ToLower(word) || strings.HasPrefix(word, "[") {
 			continue
 		}
 		name, more := strings.CutSuffix(word, "...")

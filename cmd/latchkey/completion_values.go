@@ -26,8 +26,8 @@ func keysOf(wanted func(*adminv1.Key) bool) proposals {
 		}
 		const form = "key_00000000000000000000000000000000"
 		q := &adminv1.ListKeysRequest{As: c.flag("as"), Policy: c.flag("policy"), Type: c.flag("type"), PageSize: completionMost}
-		if n := len(c.begun); n > len("key_") && n <= len(form) && strings.HasPrefix(c.begun, "key_") {
-			q.PageToken = c.begun + form[n:] // what comes after it
+		if n := min(len(c.begun), len(form)-1); n > len("key_") && strings.HasPrefix(c.begun, "key_") {
+			q.PageToken = c.begun[:n] + form[n:] // what comes after it
 		}
 		for len(list) < completionMost {
 			page, err := c.keys.ListKeys(c.ctx, connect.NewRequest(q))
@@ -35,10 +35,11 @@ func keysOf(wanted func(*adminv1.Key) bool) proposals {
 				return list
 			}
 			for _, k := range page.Msg.GetKeys() {
-				if !strings.HasPrefix(k.GetId(), c.begun) {
+				begins := strings.HasPrefix(k.GetId(), c.begun)
+				if !begins && k.GetId() > c.begun {
 					return list
 				}
-				if wanted == nil || wanted(k) {
+				if begins && (wanted == nil || wanted(k)) {
 					list = append(list, k.GetId()+"\t"+keyLine(k))
 				}
 			}

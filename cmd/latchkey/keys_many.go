@@ -114,11 +114,11 @@ func (m *many) ask(cmd *cobra.Command, c *client) error {
 	if err != nil {
 		return err
 	}
+	if would.refused > 0 {
+		note(cmd, "%d more keys are selected and can't be %s: --dry-run tells which and why.", would.refused, m.past)
+	}
 	if !asks(cmd) {
 		return usagef("this would %s %d keys%s: add --yes, or look first with --dry-run", m.verb, would.changed, m.more)
-	}
-	if would.refused > 0 {
-		note(cmd, "%d more keys are selected and can't be changed: --dry-run tells which and why.", would.refused)
 	}
 	if would.changed == 0 {
 		return nil
