@@ -118,12 +118,19 @@ func (m *many) ask(cmd *cobra.Command, c *client) error {
 		note(cmd, "%d more keys are selected and can't be %s: --dry-run tells which and why.", would.refused, m.past)
 	}
 	if !asks(cmd) {
-		return usagef("this would %s %d keys%s: add --yes, or look first with --dry-run", m.verb, would.changed, m.more)
+		return usagef("this would %s %s%s: add --yes, or look first with --dry-run", m.verb, keyCount(would.changed), m.more)
 	}
 	if would.changed == 0 {
 		return nil
 	}
-	return confirm(cmd, "%s%s %d keys%s?", string(m.verb[0]-'a'+'A'), m.verb[1:], would.changed, m.more)
+	return confirm(cmd, "%s%s %s%s?", string(m.verb[0]-'a'+'A'), m.verb[1:], keyCount(would.changed), m.more)
+}
+
+func keyCount(n int) string {
+	if n == 1 {
+		return "1 key"
+	}
+	return fmt.Sprintf("%d keys", n)
 }
 
 // change does it, page by page: each is one write, and what was written stays

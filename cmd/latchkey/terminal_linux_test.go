@@ -82,7 +82,7 @@ func TestPeopleAreAsked(t *testing.T) {
 	}
 	revoke := []string{"keys", "revoke", "--tenant", "team:t_1"}
 	for _, answer := range []string{"", "n", "yess"} {
-		if screen, code := ask(revoke, "Revoke 1 keys for good?", answer); code != exitFailed || !strings.Contains(screen, "nothing was changed") {
+		if screen, code := ask(revoke, "Revoke 1 key for good?", answer); code != exitFailed || !strings.Contains(screen, "nothing was changed") {
 			t.Errorf("%q: exit code %d:\n%s", answer, code, screen)
 		}
 	}
@@ -98,7 +98,7 @@ func TestPeopleAreAsked(t *testing.T) {
 	if screen, code := ask(apply, "Put it in use?", "y"); code != exitDone || h.status().GetPolicies()[0].GetVersion() == version {
 		t.Errorf("exit code %d:\n%s", code, screen)
 	}
-	if screen, code := ask(revoke, "Revoke 1 keys for good?", "Yes"); code != exitDone || !strings.Contains(screen, red+"revoked") {
+	if screen, code := ask(revoke, "Revoke 1 key for good?", "Yes"); code != exitDone || !strings.Contains(screen, red+"revoked") {
 		t.Errorf("exit code %d:\n%q", code, screen)
 	}
 }
