@@ -74,6 +74,7 @@ var onlyIn = []struct {
 	{"google.golang.org/grpc/codes", []string{"authz", "admin", "replica", "internal/serve", "internal/envoytest", "proto/..."}, "errors are values until they leave the process"},
 	{"connectrpc.com/...", []string{"admin", "cmd/latchkey", "proto/..."}, "the admin API is the only thing that speaks Connect"},
 	{"github.com/spf13/...", []string{"cmd/..."}, "flags belong to mains"},
+	{"golang.org/x/term", []string{"cmd/latchkey"}, "only the command line has people in front of it"},
 	{"github.com/spiffe/...", []string{"internal/link"}, "one package says who a certificate is of"},
 	{"net/http/pprof", []string{"cmd/...", "internal/serve"}, "registers itself on the default mux, which nothing here serves"},
 	{"unsafe", []string{"internal/alias", "internal/faults", "proto/..."}, "memory safety; text that isn't copied, the kernel's own structures, and what is generated"},
