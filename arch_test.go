@@ -82,6 +82,7 @@ var onlyIn = []struct {
 	{"connectrpc.com/...", []string{"admin", "cmd/latchkey", "proto/..."}, "the admin API is the only thing that speaks Connect"},
 	{"github.com/spf13/...", []string{"cmd/...", "internal/reference"}, "flags belong to mains; the reference of commands is written of them"},
 	{"go.opentelemetry.io/...", []string{"tracing"}, "one package knows how spans are made and sent"},
+	{"golang.org/x/term", []string{"cmd/latchkey"}, "only the command line has people in front of it"},
 	{"github.com/spiffe/...", []string{"internal/link"}, "one package says who a certificate is of"},
 	{"net/http/pprof", []string{"cmd/...", "internal/serve"}, "registers itself on the default mux, which nothing here serves"},
 	{"unsafe", []string{"internal/alias", "internal/faults", "proto/..."}, "memory safety; text that isn't copied, the kernel's own structures, and what is generated"},

@@ -52,8 +52,20 @@ type changed struct {
 	transition
 }
 
-// change decides and commits until both were about the same key. Who may do it
-// is asked first of the key as it is, and then of the key as it would become.
+// transit decides what becomes of a key. Who may do it is asked first of the
+// key as it is, and then of the key as it would become.
+func (l *lookup) transit(caller Caller, c change, r *key.Record) (transition, error) {
+	if err := l.Permit(caller, c.action, r); err != nil {
+		return transition{}, err
+	}
+	t, err := c.decide(l, r)
+	if err != nil || t.next == r {
+		return t, err
+	}
+	return t, l.Permit(caller, c.action, t.next)
+}
+
+// change decides and commits until both were about the same key.
 func (s *Server) change(ctx context.Context, caller Caller, c change) (*changed, error) {
 	s.world.RLock()
 	defer s.world.RUnlock()
@@ -63,19 +75,13 @@ func (s *Server) change(ctx context.Context, caller Caller, c change) (*changed,
 		if err != nil {
 			return err
 		}
-		if err := l.Permit(caller, c.action, r); err != nil {
-			return err
-		}
-		t, err := c.decide(l, r)
+		t, err := l.transit(caller, c, r)
 		if err != nil {
 			return err
 		}
 		out = &changed{l, t}
 		if t.next == r {
 			return nil
-		}
-		if err := l.Permit(caller, c.action, t.next); err != nil {
-			return err
 		}
 		if c.dryRun {
 			out.token = nil

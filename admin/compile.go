@@ -24,6 +24,7 @@ type Compiled struct {
 type compiledPolicy struct {
 	policy *policy.Policy
 	rules  *policyfile.Rules
+	doc    *policyv1.Policy // for whoever compares it with the next
 }
 
 // Name returns the policy's name.
@@ -64,7 +65,7 @@ func (c *Compiler) Compile(documents map[string][]byte) (any, error) {
 func CompileLoaded(all ...*policyfile.Loaded) (*Compiled, error) {
 	list := make([]*compiledPolicy, len(all))
 	for i, l := range all {
-		list[i] = &compiledPolicy{l.Policy, l.Rules}
+		list[i] = &compiledPolicy{l.Policy, l.Rules, l.Doc}
 	}
 	return together(list...)
 }
@@ -78,7 +79,7 @@ func compileOne(doc *policyv1.Policy) (*compiledPolicy, error) {
 	if len(problems) > 0 {
 		return nil, errors.New(problems[0].String())
 	}
-	return &compiledPolicy{compiled, rules}, nil
+	return &compiledPolicy{compiled, rules, doc}, nil
 }
 
 func together(all ...*compiledPolicy) (*Compiled, error) {

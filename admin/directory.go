@@ -14,15 +14,22 @@ import (
 	"github.com/latchkey/latchkey/storage"
 )
 
-// getDirectory returns the directory.
-func (s *Server) getDirectory(context.Context, Caller, *adminv1.GetDirectoryRequest) (*adminv1.GetDirectoryResponse, error) {
+// getDirectory returns the directory, or what of it was asked for.
+func (s *Server) getDirectory(_ context.Context, _ Caller, r *adminv1.GetDirectoryRequest) (*adminv1.GetDirectoryResponse, error) {
 	tenants, principals, _ := s.ledger.Directory()
 	d := &directoryv1.Directory{}
+	wanted := func(id string, have int) bool {
+		return strings.HasPrefix(id, r.GetPrefix()) && (r.GetLimit() == 0 || have < int(r.GetLimit()))
+	}
 	for _, t := range tenants {
-		d.Tenants = append(d.Tenants, t.ToProto())
+		if wanted(t.ID, len(d.Tenants)) {
+			d.Tenants = append(d.Tenants, t.ToProto())
+		}
 	}
 	for _, p := range principals {
-		d.Principals = append(d.Principals, p.ToProto())
+		if wanted(p.ID, len(d.Principals)) {
+			d.Principals = append(d.Principals, p.ToProto())
+		}
 	}
 	return &adminv1.GetDirectoryResponse{Directory: d}, nil
 }

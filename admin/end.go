@@ -17,7 +17,15 @@ func operatorsOwn(caller Caller, action string, r *key.Record) error {
 
 // revokeKey ends a key. A revoked one stays as it is.
 func (s *Server) revokeKey(ctx context.Context, caller Caller, r *adminv1.RevokeKeyRequest) (*adminv1.RevokeKeyResponse, error) {
-	out, err := s.change(ctx, caller, change{
+	out, err := s.change(ctx, caller, revoking(caller, r))
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.RevokeKeyResponse{Key: out.shown(out.next), Position: position(out.at)}, nil
+}
+
+func revoking(caller Caller, r *adminv1.RevokeKeyRequest) change {
+	return change{
 		action: "revoke", id: r.GetId(), note: r.GetNote(), dryRun: r.GetDryRun(),
 		decide: func(l *lookup, old *key.Record) (transition, error) {
 			var wrong mistakes
@@ -32,16 +40,12 @@ func (s *Server) revokeKey(ctx context.Context, caller Caller, r *adminv1.Revoke
 			}
 			return transition{next: old.Revoke(l.Now)}, nil
 		},
-	})
-	if err != nil {
-		return nil, err
 	}
-	return &adminv1.RevokeKeyResponse{Key: out.shown(out.next), Position: position(out.at)}, nil
 }
 
 // disableKey switches a key off for now.
 func (s *Server) disableKey(ctx context.Context, caller Caller, r *adminv1.DisableKeyRequest) (*adminv1.DisableKeyResponse, error) {
-	out, err := s.switchKey(ctx, caller, "disable", r.GetId(), r.GetDryRun(), (*key.Record).Disable)
+	out, err := s.change(ctx, caller, switching(caller, "disable", r.GetId(), r.GetDryRun(), (*key.Record).Disable))
 	if err != nil {
 		return nil, err
 	}
@@ -50,17 +54,17 @@ func (s *Server) disableKey(ctx context.Context, caller Caller, r *adminv1.Disab
 
 // enableKey switches a disabled key on.
 func (s *Server) enableKey(ctx context.Context, caller Caller, r *adminv1.EnableKeyRequest) (*adminv1.EnableKeyResponse, error) {
-	out, err := s.switchKey(ctx, caller, "enable", r.GetId(), r.GetDryRun(), (*key.Record).Enable)
+	out, err := s.change(ctx, caller, switching(caller, "enable", r.GetId(), r.GetDryRun(), (*key.Record).Enable))
 	if err != nil {
 		return nil, err
 	}
 	return &adminv1.EnableKeyResponse{Key: out.shown(out.next), Position: position(out.at)}, nil
 }
 
-// switchKey does to a key what the action says, by a transition that needs
+// switching does to a key what the action says, by a transition that needs
 // nothing but the key.
-func (s *Server) switchKey(ctx context.Context, caller Caller, action, id string, dryRun bool, to func(*key.Record) (*key.Record, error)) (*changed, error) {
-	return s.change(ctx, caller, change{
+func switching(caller Caller, action, id string, dryRun bool, to func(*key.Record) (*key.Record, error)) change {
+	return change{
 		action: action, id: id, dryRun: dryRun,
 		decide: func(_ *lookup, old *key.Record) (transition, error) {
 			if err := operatorsOwn(caller, action, old); err != nil {
@@ -69,5 +73,5 @@ func (s *Server) switchKey(ctx context.Context, caller Caller, action, id string
 			next, err := to(old)
 			return transition{next: next}, err
 		},
-	})
+	}
 }

@@ -27,7 +27,7 @@ func (s *Server) ApplyFile(ctx context.Context, operator, file string, src []byt
 		s.files.failed(file, err)
 		return false, err
 	}
-	out, err := s.use(ctx, Caller{Operator: operator}, loaded, strand, false)
+	out, err := s.use(ctx, Caller{Operator: operator}, loaded, applied{strand: strand})
 	if err != nil {
 		err = s.scrubbed(err)
 		s.files.failed(file, err)

@@ -128,9 +128,9 @@ func TestImportLimits(t *testing.T) {
 		keys[i] = &adminv1.ImportKey{Key: fields(t, plainKey), Token: minted(t, key.Format{Prefix: "sp_", SecretLength: 30})}
 	}
 	_, err := b.importKeys(t.Context(), operator, &adminv1.ImportKeysRequest{Keys: keys})
-	expect(t, err, ErrInvalid, "1 to 1000")
+	expect(t, err, ErrInvalid, "1 to 10000")
 	_, err = b.importKeys(t.Context(), operator, &adminv1.ImportKeysRequest{})
-	expect(t, err, ErrInvalid, "1 to 1000")
+	expect(t, err, ErrInvalid, "1 to 10000")
 	before := b.store.Position().Revision
 	out, err := b.importKeys(t.Context(), operator, &adminv1.ImportKeysRequest{Keys: keys[:maxImport]})
 	if err != nil || len(out.GetKeys()) != maxImport || b.store.Position().Revision != before+1 {

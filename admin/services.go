@@ -64,12 +64,24 @@ func (h keyService) EnableKey(ctx context.Context, r *connect.Request[adminv1.En
 	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.enableKey)
 }
 
+func (h keyService) ChangeKeys(ctx context.Context, r *connect.Request[adminv1.ChangeKeysRequest]) (*connect.Response[adminv1.ChangeKeysResponse], error) {
+	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.changeKeys)
+}
+
+func (h keyService) ExportKeys(ctx context.Context, r *connect.Request[adminv1.ExportKeysRequest]) (*connect.Response[adminv1.ExportKeysResponse], error) {
+	return answer(h.s, ctx, "", r, h.s.exportKeys)
+}
+
 func (h directoryService) ApplyDirectory(ctx context.Context, r *connect.Request[adminv1.ApplyDirectoryRequest]) (*connect.Response[adminv1.ApplyDirectoryResponse], error) {
 	return answer(h.s, ctx, "", r, h.s.applyDirectory)
 }
 
 func (h directoryService) GetDirectory(ctx context.Context, r *connect.Request[adminv1.GetDirectoryRequest]) (*connect.Response[adminv1.GetDirectoryResponse], error) {
 	return answer(h.s, ctx, "", r, h.s.getDirectory)
+}
+
+func (h policyService) DiffPolicy(ctx context.Context, r *connect.Request[adminv1.DiffPolicyRequest]) (*connect.Response[adminv1.DiffPolicyResponse], error) {
+	return answer(h.s, ctx, "", r, h.s.diffPolicy)
 }
 
 func (h policyService) ApplyPolicy(ctx context.Context, r *connect.Request[adminv1.ApplyPolicyRequest]) (*connect.Response[adminv1.ApplyPolicyResponse], error) {

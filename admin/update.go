@@ -12,18 +12,22 @@ import (
 
 // updateKey changes what may change of a key.
 func (s *Server) updateKey(ctx context.Context, caller Caller, r *adminv1.UpdateKeyRequest) (*adminv1.UpdateKeyResponse, error) {
-	out, err := s.change(ctx, caller, change{
+	out, err := s.change(ctx, caller, updating(caller, r))
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.UpdateKeyResponse{Key: out.shown(out.next), Position: position(out.at)}, nil
+}
+
+func updating(caller Caller, r *adminv1.UpdateKeyRequest) change {
+	return change{
 		action: "update", id: r.GetId(), dryRun: r.GetDryRun(),
 		look: func(v *storage.View, l *lookup) { l.book.principal(v, r.GetCreator()) },
 		decide: func(l *lookup, old *key.Record) (transition, error) {
 			next, err := l.update(caller, old, r)
 			return transition{next: next}, err
 		},
-	})
-	if err != nil {
-		return nil, err
 	}
-	return &adminv1.UpdateKeyResponse{Key: out.shown(out.next), Position: position(out.at)}, nil
 }
 
 // update returns the changed key, or everything that is wrong with the change.

@@ -254,3 +254,18 @@ func TestTransitionsAreValues(t *testing.T) {
 		}
 	})
 }
+
+func TestNeighbours(t *testing.T) {
+	next, seen := key.Neighbours(), map[string]bool{}
+	first := next()
+	for range 1000 {
+		id := next()
+		if _, short := key.ParseID(id).Random(); !short || seen[id] || id[:10] != first[:10] {
+			t.Fatalf("%s: want a fresh id beside %s", id, first)
+		}
+		seen[id] = true
+	}
+	if other := key.Neighbours()(); other[:10] == first[:10] && key.Neighbours()()[:10] == first[:10] {
+		t.Errorf("all ids begin as %s", first[:10])
+	}
+}

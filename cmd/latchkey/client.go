@@ -56,7 +56,8 @@ func addClientIn(cmd *cobra.Command, o *output, f func(*cobra.Command, *client, 
 	if admin == "" {
 		admin = defaultAdmin
 	}
-	cmd.Flags().StringVar(&c.admin, "admin", admin, "admin address of the process to ask, unix:PATH or host:port; $LATCHKEY_ADMIN changes the default")
+	c.admin = admin
+	cmd.Flags().Var(&adminValue{c}, "admin", "admin address of the process to ask, unix:PATH or host:port; $LATCHKEY_ADMIN changes the default")
 	c.link.add(cmd)
 	arguments := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {

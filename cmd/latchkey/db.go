@@ -42,7 +42,7 @@ that of the process at $LATCHKEY_ADMIN, and else the one in ` + defaultData + `.
 func addPlace(cmd *cobra.Command, f func(*cobra.Command, *place, []string) error) {
 	p := &place{client: &client{output: addOutput(cmd, "table", "json")}}
 	data := addData(cmd, &p.data)
-	cmd.Flags().StringVar(&p.admin, "admin", "", "admin address of the process that has the store (default $LATCHKEY_ADMIN, or unix:<data>/admin.sock)")
+	cmd.Flags().Var(&adminValue{p.client}, "admin", "admin address of the process that has the store (default $LATCHKEY_ADMIN, or unix:<data>/admin.sock)")
 	p.link.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := errors.Join(p.check(), data(), p.link.load()); err != nil {

@@ -28,6 +28,8 @@ code is 1 if it isn't.
 A process goes on working meanwhile: it makes a copy in its data folder.
 
 With FILE only that file is looked at: a backup, or one in quarantine.`,
+		Example: `  latchkey db check
+  latchkey db check /backup/latchkey.db -o json`,
 		Args: atMostOneFile,
 	}
 	addPlace(cmd, func(cmd *cobra.Command, p *place, args []string) error {

@@ -35,6 +35,8 @@ Everything lies in a temporary folder.
 
 With --fleet it is a hub and five sidecars that follow it, each behind an Envoy of
 its own: a key is made and revoked, and the hub is stopped and started again.`,
+		Example: `  latchkey demo
+  latchkey demo --fleet`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if fleet {

@@ -17,7 +17,9 @@ func newDirectoryApply() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE [flags]",
 		Short: "Replace each tenant and principal that a file names",
-		Args:  exactly(),
+		Example: `  latchkey directory apply -f directory.yaml --dry-run
+  latchkey directory apply -f directory.yaml --prune`,
+		Args: exactly(),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {
 		if file == "" {

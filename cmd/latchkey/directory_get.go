@@ -21,6 +21,8 @@ func newDirectoryGet() *cobra.Command {
 		Short: "Print all tenants and principals",
 		Long: `Print all tenants and principals. With -o json the document is one that
 "directory apply" reads: JSON is YAML too.`,
+		Example: `  latchkey directory get
+  latchkey directory get -o json >directory.json`,
 		Args: exactly(),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {

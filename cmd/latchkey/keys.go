@@ -12,7 +12,7 @@ import (
 func newKeys() *cobra.Command {
 	return group("keys", "Make and manage keys",
 		newKeysCreate(), newKeysList(), newKeysShow(), newKeysRotate(), newKeysRevoke(),
-		newKeysDisable(), newKeysEnable(), newKeysUpdate(), newKeysImport(),
+		newKeysDisable(), newKeysEnable(), newKeysUpdate(), newKeysImport(), newKeysExport(),
 	)
 }
 

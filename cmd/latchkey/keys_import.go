@@ -1,160 +1,246 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"io"
 
 	"github.com/spf13/cobra"
 
-	"github.com/latchkey/latchkey/key"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
 // importBatch is how many keys are taken over in one write.
-const importBatch = 1000
+const importBatch = 5000
 
 func newKeysImport() *cobra.Command {
-	var dryRun bool
+	i := &keyImport{}
 	cmd := &cobra.Command{
 		Use:   "import FILE|- [flags]",
-		Short: "Take over keys that were minted elsewhere",
-		Long: `Take over keys that were minted elsewhere, from a file or stdin ("-"), one JSON
-object a line: policy, type, environment, tenant, principal, creator, role,
-scopes, name, description, expires_at or expires_in, system, and either token or
-token_sha256 (in hex). All lines are checked before the first key is taken over.`,
-		Example: `  {"policy":"kodey","type":"secret","tenant":"team:t_1","token_sha256":"9f86…"}`,
-		Args:    exactly("FILE"),
+		Short: "Take over keys that were minted elsewhere, or put back what was exported",
+		Long: `Take over keys from a file or stdin ("-"), one JSON object a line: policy, type,
+environment, tenant, principal, creator, role, scopes, name, description, expires_at
+or expires_in, system, and either token or token_sha256 (in hex; prefix and last4 may
+be given beside it).
+
+A line with an id is a key that is put back as it was, as "latchkey keys export"
+writes it: it keeps its id, and created_at, rotated_at, revoked_at, disabled and
+former_secrets count. A revoked key stays revoked.
+
+All lines are checked before the first key is taken over, and every mistake is told
+with its line. Keys are written some thousands at a time. Where that was interrupted,
+or somebody was killed, the same command with --resume passes over the keys that are
+there as the same key and goes on; it never changes a key that is there.
+
+What comes from stdin is needed twice, and kept in between in a file without a name,
+under a key that this process alone has.`,
+		Example: `  latchkey keys import keys.ndjson
+  latchkey keys import keys.ndjson --resume
+  latchkey keys export --admin unix:old.sock | latchkey keys import - --admin unix:new.sock
+
+  {"policy":"kodey","type":"secret","tenant":"team:t_1","token_sha256":"9f86…"}`,
+		Args: exactly("FILE"),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, args []string) error {
-		in, err := openInput(cmd, args[0])
-		if err != nil {
+		i.client, i.name = c, args[0]
+		return i.run(cmd)
+	})
+	f := cmd.Flags()
+	f.BoolVar(&i.resume, "resume", false, "pass over keys that are there as the same key")
+	f.BoolVar(&i.summary, "summary", false, "with -o json, print counts in place of the keys")
+	addDryRun(cmd, &i.dryRun)
+	return cmd
+}
+
+// keyImport is an import on its way.
+type keyImport struct {
+	*client
+	name    string
+	dryRun  bool
+	resume  bool
+	summary bool
+
+	lines    int // with keys
+	wrong    int // of them
+	imported int
+	present  int // keys that are there already
+	at       *adminv1.Position
+}
+
+func (i *keyImport) run(cmd *cobra.Command) (err error) {
+	source, err := openTwice(cmd, i.name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	if err := i.check(cmd, source); err != nil {
+		return err
+	}
+	if !i.dryRun {
+		if err := source.rewind(); err != nil {
 			return err
 		}
-		lines, mistakes, err := readImport(in)
-		if err := closeInput(in, err); err != nil {
+		if err := i.write(cmd, source); err != nil {
 			return err
 		}
-		mistakes = append(mistakes, twins(lines)...)
-		for batch := range slices.Chunk(lines, importBatch) {
-			_, wrong, err := c.importBatch(cmd, batch, true)
+	}
+	noteDryRun(cmd, i.dryRun)
+	return i.report(cmd)
+}
+
+// check reads all lines and has the server check each, and tells every mistake
+// as it comes to it.
+func (i *keyImport) check(cmd *cobra.Command, from io.Reader) error {
+	twins := newTwins()
+	p := newProgress(cmd, "lines checked", 0)
+	defer p.end()
+	batches, stop := importBatches(cmd.Context(), from)
+	defer stop()
+	for b := range batches {
+		if b.err != nil {
+			return fmt.Errorf("reading %s: %w", i.name, b.err)
+		}
+		mistakes := append(b.mistakes, twins.find(&b)...)
+		if len(b.lines) > 0 {
+			a, wrong, err := i.send(cmd.Context(), b.lines, true)
 			if err != nil {
 				return err
 			}
 			mistakes = append(mistakes, wrong...)
+			i.imported, i.present, i.at = i.imported+int(a.GetImported()), i.present+int(a.GetPresent()), a.GetPosition()
 		}
+		i.lines += b.count
 		if len(mistakes) > 0 {
-			return fmt.Errorf("%s\nnothing was imported: %d of %d lines are wrong", tell(args[0], mistakes), count(mistakes), len(lines)+unread(mistakes, lines))
+			p.end()
+			i.wrong += tell(cmd, i.name, mistakes)
 		}
-		keys, err := c.importAll(cmd, args[0], lines, dryRun)
-		if err != nil {
-			return err
-		}
-		noteDryRun(cmd, dryRun)
-		if !c.json() {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d keys imported\n", len(keys))
-			return err
-		}
-		list, err := listJSON(keys)
-		if err != nil {
-			return err
-		}
-		return printJSON(cmd.OutOrStdout(), list)
-	})
-	addDryRun(cmd, &dryRun)
-	return cmd
+		p.at(i.lines)
+	}
+	if err := cmd.Context().Err(); err != nil {
+		return errors.New("interrupted: nothing was imported")
+	}
+	switch {
+	case i.lines == 0:
+		return errors.New("there are no keys in it: write one JSON object a line")
+	case i.wrong > 0:
+		return fmt.Errorf("nothing was imported: %d of %d lines are wrong", i.wrong, i.lines)
+	}
+	return nil
 }
 
-// importAll takes over all lines, which have been checked: what can go wrong
-// now is what others do meanwhile.
-func (c *client) importAll(cmd *cobra.Command, file string, lines []importLine, dryRun bool) ([]*adminv1.Key, error) {
-	var keys []*adminv1.Key
-	if dryRun {
-		return keys, nil
+// write takes over all lines, which have been checked: what can go wrong now is
+// what others do meanwhile.
+func (i *keyImport) write(cmd *cobra.Command, from io.Reader) (err error) {
+	total := i.lines
+	i.lines, i.imported, i.present = 0, 0, 0
+	p := newProgress(cmd, "keys written", total)
+	defer p.end()
+	out := &arrayWriter{w: cmd.OutOrStdout()}
+	if i.each() {
+		defer func() {
+			// What was imported is told, whatever came then.
+			err = errors.Join(err, out.end(), newline(out.w))
+		}()
 	}
-	for batch := range slices.Chunk(lines, importBatch) {
-		made, wrong, err := c.importBatch(cmd, batch, false)
+	batches, stop := importBatches(cmd.Context(), from)
+	defer stop()
+	for b := range batches {
+		if err := errors.Join(b.err, b.first()); err != nil {
+			return i.broken(fmt.Errorf("%s has changed since it was checked: %w", i.name, err))
+		}
+		a, wrong, err := i.send(cmd.Context(), b.lines, false)
 		if err == nil && len(wrong) > 0 {
-			err = fmt.Errorf("%s", tell(file, wrong))
+			tell(cmd, i.name, wrong)
+			err = errors.New("what was right when it was checked isn't any more")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w\nthe lines before line %d were imported, that one and the rest were not: correct the file and import the rest", c.explain(err), batch[0].line)
+			return i.broken(i.explain(err))
 		}
-		keys = append(keys, made...)
+		i.lines += b.count
+		i.imported, i.present, i.at = i.imported+int(a.GetImported()), i.present+int(a.GetPresent()), a.GetPosition()
+		for _, k := range a.GetKeys() {
+			one, err := messageJSON(k)
+			if err == nil {
+				err = out.add(one)
+			}
+			if err != nil {
+				return i.broken(err)
+			}
+		}
+		p.at(i.lines)
 	}
-	return keys, nil
+	if cmd.Context().Err() != nil {
+		return i.broken(errors.New("interrupted"))
+	}
+	return nil
 }
 
-func (c *client) importBatch(cmd *cobra.Command, batch []importLine, dryRun bool) ([]*adminv1.Key, []importMistake, error) {
-	q := &adminv1.ImportKeysRequest{DryRun: dryRun}
-	for _, l := range batch {
+// broken says how to go on.
+func (i *keyImport) broken(err error) error {
+	return fmt.Errorf("%w\n%d keys were imported and the rest was not: run the same command with --resume to go on", err, i.imported)
+}
+
+// each reports whether each key is printed.
+func (i *keyImport) each() bool { return i.json() && !i.summary }
+
+func (i *keyImport) send(ctx context.Context, lines []importLine, dryRun bool) (*adminv1.ImportKeysResponse, []importMistake, error) {
+	q := &adminv1.ImportKeysRequest{DryRun: dryRun, Resume: i.resume, OmitKeys: dryRun || !i.each()}
+	for _, l := range lines {
 		q.Keys = append(q.Keys, l.key)
 	}
-	a, err := ask(cmd.Context(), c.keys.ImportKeys, q)
+	a, err := ask(ctx, i.keys.ImportKeys, q)
 	if err != nil {
 		return nil, nil, err
 	}
 	var mistakes []importMistake
 	for _, m := range a.GetMistakes() {
-		if int(m.GetIndex()) >= len(batch) {
+		if int(m.GetIndex()) >= len(lines) {
 			return nil, nil, fmt.Errorf("the answer is about a key that was not asked for: use a client of the same version as the server")
 		}
-		mistakes = append(mistakes, importMistake{batch[m.GetIndex()].line, m.GetMessage()})
+		mistakes = append(mistakes, importMistake{lines[m.GetIndex()].line, m.GetMessage()})
 	}
-	return a.GetKeys(), mistakes, nil
+	return a, mistakes, nil
 }
 
-// twins finds tokens that stand on two lines: batches don't know of each other.
-func twins(lines []importLine) []importMistake {
-	var mistakes []importMistake
-	first := map[string]int{}
-	for _, l := range lines {
-		digest := strings.ToLower(l.key.GetTokenSha256())
-		if digest == "" {
-			digest = fmt.Sprintf("%x", key.NewToken(l.key.GetToken()).Digest())
+// report says what was imported.
+func (i *keyImport) report(cmd *cobra.Command) error {
+	if !i.json() {
+		text := fmt.Sprintf("%d keys imported", i.imported)
+		if i.dryRun {
+			text = fmt.Sprintf("%d keys would be imported", i.imported)
 		}
-		if at, ok := first[digest]; ok {
-			mistakes = append(mistakes, importMistake{l.line, fmt.Sprintf("the token is that of line %d: leave one of them out", at)})
-			continue
+		if i.present > 0 {
+			text += fmt.Sprintf(", %d were there already", i.present)
 		}
-		first[digest] = l.line
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
+		return err
 	}
-	return mistakes
-}
-
-// tell lists mistakes in the order of the file, each with its place.
-func tell(file string, mistakes []importMistake) string {
-	slices.SortStableFunc(mistakes, func(a, b importMistake) int { return a.line - b.line })
-	mistakes = slices.Compact(mistakes)
-	text := make([]string, len(mistakes))
-	for i, m := range mistakes {
-		text[i] = fmt.Sprintf("%s:%d: %s", file, m.line, strings.ReplaceAll(m.message, "\n", "; "))
-	}
-	return strings.Join(text, "\n")
-}
-
-// count is how many lines have mistakes.
-func count(mistakes []importMistake) int {
-	lines := map[int]bool{}
-	for _, m := range mistakes {
-		lines[m.line] = true
-	}
-	return len(lines)
-}
-
-// unread is how many lines could not even be read.
-func unread(mistakes []importMistake, lines []importLine) int {
-	read := map[int]bool{}
-	for _, l := range lines {
-		read[l.line] = true
-	}
-	n := 0
-	seen := map[int]bool{}
-	for _, m := range mistakes {
-		if !read[m.line] && !seen[m.line] {
-			seen[m.line] = true
-			n++
+	if !i.summary {
+		if i.dryRun {
+			return printJSON(cmd.OutOrStdout(), []byte("[]"))
 		}
+		return nil // each was printed as it was imported
 	}
-	return n
+	at, err := messageJSON(i.at)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(struct {
+		Lines    int             `json:"lines"`
+		Imported int             `json:"imported"`
+		Present  int             `json:"present"`
+		DryRun   bool            `json:"dry_run"`
+		Position json.RawMessage `json:"position"`
+	}{i.lines, i.imported, i.present, i.dryRun, at})
+	if err != nil {
+		return err
+	}
+	return printJSON(cmd.OutOrStdout(), text)
+}
+
+func newline(w io.Writer) error {
+	_, err := io.WriteString(w, "\n")
+	return err
 }

@@ -1,23 +1,21 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
-
-// maxImportLine is the longest line of an import, in bytes.
-const maxImportLine = 1 << 20
 
 // importLine is one key of an import and the line that it stands on, from 1.
 type importLine struct {
@@ -32,79 +30,66 @@ type importMistake struct {
 	message string
 }
 
-// readImport reads all lines that can be read, and what is wrong with the
-// others. Empty lines are left out. The error is one of reading.
-func readImport(in io.Reader) ([]importLine, []importMistake, error) {
-	var lines []importLine
-	var mistakes []importMistake
-	scan := bufio.NewScanner(in)
-	scan.Buffer(nil, maxImportLine)
-	n := 0
-	for scan.Scan() {
-		n++
-		if len(bytes.TrimSpace(scan.Bytes())) == 0 {
-			continue
-		}
-		k, err := readImportLine(scan.Bytes())
-		if err != nil {
-			mistakes = append(mistakes, importMistake{n, err.Error()})
-			continue
-		}
-		lines = append(lines, importLine{n, k})
-	}
-	if errors.Is(scan.Err(), bufio.ErrTooLong) {
-		return nil, nil, fmt.Errorf("line %d is longer than %d bytes: write one key a line", n+1, maxImportLine)
-	}
-	if scan.Err() == nil && len(lines)+len(mistakes) == 0 {
-		return nil, nil, errors.New("there are no keys in it: write one JSON object a line")
-	}
-	return lines, mistakes, scan.Err()
-}
-
+// readImportLine reads one line. What it complains about never has the line in it.
 func readImportLine(text []byte) (*adminv1.ImportKey, error) {
 	k := &adminv1.ImportKey{Key: &adminv1.KeyFields{}}
-	fields := importFields(k)
-	known := make([]string, 0, len(fields))
-	for name := range fields {
-		known = append(known, name)
-	}
-	slices.Sort(known)
+	err := readObject(text, func(name string, value json.RawMessage) error {
+		field, ok := importFields[name]
+		if !ok {
+			return unknownField(name, importFields)
+		}
+		return field(k, value)
+	})
+	return k, err
+}
 
+// readObject reads a JSON object, and nothing else, member by member.
+func readObject(text []byte, member func(name string, value json.RawMessage) error) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
-		return nil, errors.New("it is no JSON object: write {\"policy\": …} on one line")
+		return errors.New("it is no JSON object: write {\"policy\": …} on one line")
 	}
-	seen := map[string]bool{}
+	var seen []string
 	for d.More() {
-		name, err := d.Token()
+		token, err := d.Token()
 		if err != nil {
-			return nil, malformed(d)
+			return malformed(d)
 		}
-		set := fields[name.(string)] // members of an object have names that are text
-		switch {
-		case set == nil && strictyaml.Nearest(name.(string), known) != "":
-			return nil, fmt.Errorf("it has a field that keys don't have: did you mean %q?", strictyaml.Nearest(name.(string), known))
-		case set == nil:
-			return nil, fmt.Errorf("it has a field that keys don't have: they have %s", strings.Join(known, ", "))
-		case seen[name.(string)]:
-			return nil, fmt.Errorf("the field %s stands twice: leave one of them out", name)
-		}
-		seen[name.(string)] = true
+		name := token.(string) // members of an object have names that are text
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
-			return nil, malformed(d)
+			return malformed(d)
 		}
-		if err := set(value); err != nil {
-			return nil, fmt.Errorf("the field %s: %w", name, err)
+		if slices.Contains(seen, name) {
+			return fmt.Errorf("the field %s stands twice: leave one of them out", name)
 		}
+		if err := member(name, value); err != nil {
+			if errors.Is(err, errUnknownField) {
+				return err
+			}
+			return fmt.Errorf("the field %s: %w", name, err)
+		}
+		seen = append(seen, name) // it is one of ours
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, malformed(d)
+		return malformed(d)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more than one object on the line: write one a line")
+		return errors.New("there is more than one object on the line: write one a line")
 	}
-	return k, nil
+	return nil
+}
+
+var errUnknownField = errors.New("it has a field that keys don't have")
+
+// unknownField says which fields there are. It doesn't repeat the one that isn't
+// one of them, which may be a token.
+func unknownField[F any](name string, fields map[string]F) error {
+	known := slices.Sorted(maps.Keys(fields))
+	if near := strictyaml.Nearest(name, known); near != "" {
+		return fmt.Errorf("%w: did you mean %q?", errUnknownField, near)
+	}
+	return fmt.Errorf("%w: they have %s", errUnknownField, strings.Join(known, ", "))
 }
 
 func malformed(d *json.Decoder) error {
@@ -113,46 +98,89 @@ func malformed(d *json.Decoder) error {
 
 // importFields are the fields of a line, each with what reads its value. What
 // they complain about never has the value in it.
-func importFields(k *adminv1.ImportKey) map[string]func(json.RawMessage) error {
-	text := func(into *string) func(json.RawMessage) error {
-		return func(value json.RawMessage) error { return decode(value, into, "a text") }
-	}
-	return map[string]func(json.RawMessage) error{
-		"policy":       text(&k.Key.Policy),
-		"type":         text(&k.Key.Type),
-		"environment":  text(&k.Key.Environment),
-		"tenant":       text(&k.Key.Tenant),
-		"principal":    text(&k.Key.Principal),
-		"role":         text(&k.Key.Role),
-		"name":         text(&k.Key.Name),
-		"description":  text(&k.Key.Description),
-		"creator":      text(&k.Creator),
-		"token":        text(&k.Token),
-		"token_sha256": text(&k.TokenSha256),
-		"scopes":       func(value json.RawMessage) error { return decode(value, &k.Key.Scopes, "a list of texts") },
-		"system":       func(value json.RawMessage) error { return decode(value, &k.Key.System, "true or false") },
-		"expires_at": func(value json.RawMessage) error {
-			var s string
-			err := decode(value, &s, "a text")
-			if err == nil {
-				if k.Key.ExpiresAt, err = parseTime(s); err != nil {
-					err = errors.New("it is no time: write it as 2030-01-31T12:00:00Z")
-				}
-			}
+var importFields = map[string]func(*adminv1.ImportKey, json.RawMessage) error{
+	"policy":      text(func(k *adminv1.ImportKey) *string { return &k.Key.Policy }),
+	"type":        text(func(k *adminv1.ImportKey) *string { return &k.Key.Type }),
+	"environment": text(func(k *adminv1.ImportKey) *string { return &k.Key.Environment }),
+	"tenant":      text(func(k *adminv1.ImportKey) *string { return &k.Key.Tenant }),
+	"principal":   text(func(k *adminv1.ImportKey) *string { return &k.Key.Principal }),
+	"role":        text(func(k *adminv1.ImportKey) *string { return &k.Key.Role }),
+	"name":        text(func(k *adminv1.ImportKey) *string { return &k.Key.Name }),
+	"description": text(func(k *adminv1.ImportKey) *string { return &k.Key.Description }),
+	"expires_at":  instantField(func(k *adminv1.ImportKey) **timestamppb.Timestamp { return &k.Key.ExpiresAt }),
+	"scopes": func(k *adminv1.ImportKey, v json.RawMessage) error {
+		return decode(v, &k.Key.Scopes, "a list of texts")
+	},
+	"system": func(k *adminv1.ImportKey, v json.RawMessage) error { return decode(v, &k.Key.System, "true or false") },
+	"expires_in": func(k *adminv1.ImportKey, value json.RawMessage) error {
+		var s string
+		if err := decode(value, &s, "a text"); err != nil {
 			return err
-		},
-		"expires_in": func(value json.RawMessage) error {
-			var s string
-			if err := decode(value, &s, "a text"); err != nil {
+		}
+		d, err := strictyaml.ParseDuration(s)
+		if err != nil {
+			return errors.New("it is no length of time: write it as 90d or 12h")
+		}
+		k.Key.ExpiresIn = durationpb.New(d)
+		return nil
+	},
+	"creator":      text(func(k *adminv1.ImportKey) *string { return &k.Creator }),
+	"token":        text(func(k *adminv1.ImportKey) *string { return &k.Token }),
+	"token_sha256": text(func(k *adminv1.ImportKey) *string { return &k.TokenSha256 }),
+	"prefix":       text(func(k *adminv1.ImportKey) *string { return &k.Prefix }),
+	"last4":        text(func(k *adminv1.ImportKey) *string { return &k.Last4 }),
+	"id":           text(func(k *adminv1.ImportKey) *string { return &k.Id }),
+	"created_at":   instantField(func(k *adminv1.ImportKey) **timestamppb.Timestamp { return &k.CreatedAt }),
+	"rotated_at":   instantField(func(k *adminv1.ImportKey) **timestamppb.Timestamp { return &k.RotatedAt }),
+	"revoked_at":   instantField(func(k *adminv1.ImportKey) **timestamppb.Timestamp { return &k.RevokedAt }),
+	"disabled":     func(k *adminv1.ImportKey, v json.RawMessage) error { return decode(v, &k.Disabled, "true or false") },
+	"former_secrets": func(k *adminv1.ImportKey, value json.RawMessage) error {
+		var list []json.RawMessage
+		if err := decode(value, &list, "a list of objects"); err != nil {
+			return err
+		}
+		for _, one := range list {
+			s := &adminv1.FormerSecret{}
+			if err := readObject(one, func(name string, value json.RawMessage) error {
+				field, ok := secretFields[name]
+				if !ok {
+					return unknownField(name, secretFields)
+				}
+				return field(s, value)
+			}); err != nil {
 				return err
 			}
-			d, err := strictyaml.ParseDuration(s)
-			if err != nil {
-				return errors.New("it is no length of time: write it as 90d or 12h")
+			k.FormerSecrets = append(k.FormerSecrets, s)
+		}
+		return nil
+	},
+}
+
+// secretFields are the fields of a former secret.
+var secretFields = map[string]func(*adminv1.FormerSecret, json.RawMessage) error{
+	"token_sha256": text(func(s *adminv1.FormerSecret) *string { return &s.TokenSha256 }),
+	"prefix":       text(func(s *adminv1.FormerSecret) *string { return &s.Prefix }),
+	"last4":        text(func(s *adminv1.FormerSecret) *string { return &s.Last4 }),
+	"created_at":   instantField(func(s *adminv1.FormerSecret) **timestamppb.Timestamp { return &s.CreatedAt }),
+	"until":        instantField(func(s *adminv1.FormerSecret) **timestamppb.Timestamp { return &s.Until }),
+}
+
+// text reads a field that is text.
+func text[M any](of func(M) *string) func(M, json.RawMessage) error {
+	return func(m M, value json.RawMessage) error { return decode(value, of(m), "a text") }
+}
+
+// instantField reads a field that is a time.
+func instantField[M any](of func(M) **timestamppb.Timestamp) func(M, json.RawMessage) error {
+	return func(m M, value json.RawMessage) error {
+		var s string
+		err := decode(value, &s, "a text")
+		if err == nil {
+			if *of(m), err = parseTime(s); err != nil {
+				err = errors.New("it is no time: write it as 2030-01-31T12:00:00Z")
 			}
-			k.Key.ExpiresIn = durationpb.New(d)
-			return nil
-		},
+		}
+		return err
 	}
 }
 

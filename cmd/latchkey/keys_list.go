@@ -13,7 +13,9 @@ func newKeysList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [flags]",
 		Short: "List keys",
-		Args:  exactly(),
+		Example: `  latchkey keys list --tenant team:t_1 --status active
+  latchkey keys list --policy kodey -o json`,
+		Args: exactly(),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {
 		keys, err := c.listKeys(cmd.Context(), q)

@@ -11,7 +11,9 @@ func newKeysShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID [flags]",
 		Short: "Show one key",
-		Args:  exactly("ID"),
+		Example: `  latchkey keys show key_0123456789abcdef0123456789abcdef
+  latchkey keys show key_0123456789abcdef0123456789abcdef --reveal -o json`,
+		Args: exactly("ID"),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, args []string) error {
 		q.Id = args[0]

@@ -17,16 +17,24 @@ func newKeysUpdate() *cobra.Command {
 	var at instant
 	cmd := &cobra.Command{
 		Use:   "update ID [flags]",
-		Short: "Change what may change of a key",
+		Short: "Change what may change of a key, or of many",
+		Long: `Change what may change of a key, or in place of an ID of all keys that the flags select:
+such as who answers for them, where somebody leaves. A name can't be given to many.`,
 		Example: `  latchkey keys update key_0123456789abcdef0123456789abcdef --scope agents:read --scope agents:write
-  latchkey keys update key_0123456789abcdef0123456789abcdef --creator user:ada`,
+  latchkey keys update key_0123456789abcdef0123456789abcdef --creator user:ada
+  latchkey keys update --from-creator user:ada --creator user:bob --yes`,
 		Args: exactly("ID"),
 	}
+	m := addMany(cmd, "update", "updated", "")
+	addSelection(cmd, m.q.Selection, "from-creator")
 	addClient(cmd, func(cmd *cobra.Command, c *client, args []string) error {
 		if err := errors.Join(atMostOne(cmd, "expires-in", "expires-at", "never-expires"), atMostOne(cmd, "scope", "no-scopes")); err != nil {
 			return err
 		}
-		q.Id, q.ExpiresIn, q.ExpiresAt = args[0], in.Duration, at.Timestamp
+		if err := m.alone(args); err != nil {
+			return err
+		}
+		q.ExpiresIn, q.ExpiresAt = in.Duration, at.Timestamp
 		changed := cmd.Flags().Changed
 		for flag, field := range map[string]struct {
 			into **string
@@ -42,6 +50,12 @@ func newKeysUpdate() *cobra.Command {
 		if changed("scope") || noScopes {
 			q.Scopes = &adminv1.ScopeList{Scopes: scopes}
 		}
+		if len(args) == 0 {
+			m.q.As, m.q.DryRun = q.As, q.DryRun
+			m.q.Change = &adminv1.ChangeKeysRequest_Update{Update: q}
+			return m.run(cmd, c, &waiting{})
+		}
+		q.Id = args[0]
 		a, err := ask(cmd.Context(), c.keys.UpdateKey, q)
 		if err != nil {
 			return err

@@ -91,6 +91,9 @@ func printJSON(w io.Writer, document json.RawMessage) error {
 }
 
 func printTable(w io.Writer, table func(*tabwriter.Writer)) error {
+	if p, ok := w.(*painter); ok {
+		return p.table(func(w io.Writer) error { return printTable(w, table) })
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	table(t)
 	return t.Flush()
@@ -139,6 +142,39 @@ func ending(t *timestamppb.Timestamp) string {
 		return ""
 	}
 	return moment(timestamppb.New(t.AsTime().Add(time.Second - time.Nanosecond)))
+}
+
+// arrayWriter writes a JSON array item by item, so that it may be longer than
+// memory. It is one document whatever happens, if only it is ended.
+type arrayWriter struct {
+	w     io.Writer
+	items int
+}
+
+// add writes an item.
+func (a *arrayWriter) add(item json.RawMessage) error {
+	before := ",\n  "
+	if a.items == 0 {
+		before = "[\n  "
+	}
+	a.items++
+	var out bytes.Buffer
+	out.WriteString(before)
+	if err := json.Indent(&out, item, "  ", "  "); err != nil {
+		return err
+	}
+	_, err := a.w.Write(out.Bytes())
+	return err
+}
+
+// end ends the array. What follows it is up to the caller.
+func (a *arrayWriter) end() error {
+	text := "\n]"
+	if a.items == 0 {
+		text = "[]"
+	}
+	_, err := io.WriteString(a.w, text)
+	return err
 }
 
 // note tells the people in front of it something that is no result.

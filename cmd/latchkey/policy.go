@@ -8,7 +8,7 @@ import (
 
 func newPolicy() *cobra.Command {
 	return group("policy", "Check, test and apply policies",
-		newPolicyCheck(), newPolicyTest(), newPolicyMatrix(), newPolicySchema(),
+		newPolicyCheck(), newPolicyTest(), newPolicyMatrix(), newPolicyDiff(), newPolicySchema(),
 		newPolicyApply(), newPolicyRemove(), newPolicyList(),
 	)
 }

@@ -12,10 +12,16 @@ import (
 
 func newPolicyApply() *cobra.Command {
 	q := &adminv1.ApplyPolicyRequest{}
+	var yes bool
 	cmd := &cobra.Command{
 		Use:   "apply FILE|- [flags]",
 		Short: "Put a policy in use, in place of the one of that name",
-		Args:  exactly("FILE"),
+		Long: `Put a policy in use, in place of the one of that name, and say what changes and for how
+many live keys. On a terminal that is shown first, and has to be confirmed; elsewhere,
+and with --yes, it is done.`,
+		Example: `  latchkey policy apply policy.yaml --dry-run
+  latchkey policy apply policy.yaml`,
+		Args: exactly("FILE"),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, args []string) error {
 		text, err := readInput(cmd, args[0], strictyaml.MaxSize)
@@ -23,24 +29,65 @@ func newPolicyApply() *cobra.Command {
 			return err
 		}
 		q.File, q.Source = args[0], string(text)
-		a, err := ask(cmd.Context(), c.policies.ApplyPolicy, q)
-		if err != nil {
-			return err
-		}
-		noteDryRun(cmd, q.DryRun)
-		return c.print(cmd.OutOrStdout(), a, func(t *tabwriter.Writer) {
-			became := "was in use already"
-			if a.GetChanged() && q.DryRun {
-				became = "can be put in use"
-			} else if a.GetChanged() {
-				became = "is in use"
+		if args[0] != "-" && !yes && !q.DryRun && !c.json() && asks(cmd) {
+			if changes, err := c.confirmPolicy(cmd, q); err != nil || !changes {
+				return err
 			}
-			row(t, "policy "+a.GetPolicy().GetName(), became)
-			row(t, "version", a.GetPolicy().GetVersion())
-			row(t, "revision", fmt.Sprint(a.GetPosition().GetRevision()))
-		})
+			return c.applyPolicy(cmd, q, false)
+		}
+		return c.applyPolicy(cmd, q, true)
 	})
-	cmd.Flags().BoolVar(&q.Strand, "strand", false, "do it although live keys lose their type, role, scope or format")
+	f := cmd.Flags()
+	f.BoolVar(&q.Strand, "strand", false, "do it although live keys lose their type, role, scope or format")
+	f.BoolVar(&yes, "yes", false, "do it without a question")
 	addDryRun(cmd, &q.DryRun)
 	return cmd
+}
+
+// confirmPolicy shows what would change, and asks. What was shown is what is
+// done afterwards, or nothing. It reports whether there is anything to do.
+func (c *client) confirmPolicy(cmd *cobra.Command, q *adminv1.ApplyPolicyRequest) (changes bool, err error) {
+	q.DryRun = true
+	a, err := ask(cmd.Context(), c.policies.ApplyPolicy, q)
+	if q.DryRun = false; err != nil {
+		return false, err
+	}
+	if !a.GetChanged() {
+		return false, printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) { appliedTable(t, a, false) })
+	}
+	if err := printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) { differenceTable(t, a.GetDifference()) }); err != nil {
+		return false, err
+	}
+	if q.Replaces = a.GetDifference().GetOldVersion(); q.Replaces == "" {
+		q.Replaces = "none"
+	}
+	return true, confirm(cmd, "Put it in use?")
+}
+
+// applyPolicy puts a policy in use, and says what became of it.
+func (c *client) applyPolicy(cmd *cobra.Command, q *adminv1.ApplyPolicyRequest, difference bool) error {
+	a, err := ask(cmd.Context(), c.policies.ApplyPolicy, q)
+	if err != nil {
+		return err
+	}
+	noteDryRun(cmd, q.DryRun)
+	return c.print(cmd.OutOrStdout(), a, func(t *tabwriter.Writer) {
+		appliedTable(t, a, q.DryRun)
+		if difference && a.GetDifference().GetOld() != "" {
+			_, _ = fmt.Fprintln(t)
+			differenceTable(t, a.GetDifference())
+		}
+	})
+}
+
+func appliedTable(t *tabwriter.Writer, a *adminv1.ApplyPolicyResponse, dryRun bool) {
+	became := "was in use already"
+	if a.GetChanged() && dryRun {
+		became = "can be put in use"
+	} else if a.GetChanged() {
+		became = "is in use"
+	}
+	row(t, "policy "+a.GetPolicy().GetName(), became)
+	row(t, "version", a.GetPolicy().GetVersion())
+	row(t, "revision", fmt.Sprint(a.GetPosition().GetRevision()))
 }

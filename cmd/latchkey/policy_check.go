@@ -22,7 +22,9 @@ func newPolicyCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check PATH... [flags]",
 		Short: "Find every mistake of policy files, without a server",
-		Args:  atLeastOne("PATH"),
+		Example: `  latchkey policy check policy.yaml
+  latchkey policy check policies/ -o json`,
+		Args: atLeastOne("PATH"),
 	}
 	o := addOutput(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -12,7 +12,9 @@ func newPolicyList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [flags]",
 		Short: "List the policies in use",
-		Args:  exactly(),
+		Example: `  latchkey policy list
+  latchkey policy list -o json`,
+		Args: exactly(),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {
 		policies, err := c.listPolicies(cmd)

@@ -13,7 +13,9 @@ func newPolicyMatrix() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "matrix FILE [flags]",
 		Short: "Print what each key type opens, as documentation does",
-		Args:  exactly("FILE"),
+		Example: `  latchkey policy matrix policy.yaml
+  latchkey policy matrix policy.yaml -o json`,
+		Args: exactly("FILE"),
 	}
 	o := addOutput(cmd, "markdown", "json", "table")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -17,7 +17,9 @@ func newReplicasList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [flags]",
 		Short: "List the replicas that hold a lease, or did so within the hour",
-		Args:  exactly(),
+		Example: `  latchkey replicas list
+  latchkey replicas list -o json`,
+		Args: exactly(),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {
 		a, err := ask(cmd.Context(), c.server.GetStatus, &adminv1.GetStatusRequest{})

@@ -20,6 +20,8 @@ func newRoot() *cobra.Command {
 	root.SilenceErrors = true
 	root.SilenceUsage = true
 	root.SetFlagErrorFunc(flagError)
+	addColor(root)
+	addCompletion(root)
 	return root
 }
 
@@ -114,10 +116,14 @@ var naming = []string{"as", "environment", "identity", "key", "policy", "princip
 func noneEmpty(cmd *cobra.Command) error {
 	for _, name := range naming {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
-			return usagef("--%s is given and empty: name one, or leave the flag out", name)
+			return emptyName(name)
 		}
 	}
 	return nil
+}
+
+func emptyName(flag string) error {
+	return usagef("--%s is given and empty: name one, or leave the flag out", flag)
 }
 
 // atMostOne is the check that no two of these flags are given.

@@ -20,6 +20,8 @@ is 1 until they are.
 
 A store that takes no writes, as on a full disk, is degraded. Requests are decided
 all the same, so that this alone doesn't change the exit code.`,
+		Example: `  latchkey status
+  until latchkey status >/dev/null 2>&1; do sleep 0.2; done`,
 		Args: exactly(),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {

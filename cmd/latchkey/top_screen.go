@@ -19,7 +19,7 @@ const resizeCheck = 200 * time.Millisecond
 // was on it is there again in the end.
 type screen struct {
 	in, out *os.File
-	paintAs painter
+	paintAs styler
 	left    chan struct{} // closed when somebody wants to leave
 	resized chan struct{}
 
@@ -32,6 +32,10 @@ type screen struct {
 // terminal, and one that can move its cursor.
 func openScreen(in io.Reader, out io.Writer) (*screen, bool) {
 	i, ok := in.(*os.File)
+	style := styler(plainText)
+	if p, coloured := out.(*painter); coloured {
+		out, style = p.Writer, colourText
+	}
 	o, also := out.(*os.File)
 	if !ok || !also || !term.IsTerminal(int(i.Fd())) || !term.IsTerminal(int(o.Fd())) {
 		return nil, false
@@ -39,11 +43,7 @@ func openScreen(in io.Reader, out io.Writer) (*screen, bool) {
 	if kind := os.Getenv("TERM"); kind == "" || kind == "dumb" {
 		return nil, false
 	}
-	s := &screen{in: i, out: o, paintAs: colourText, left: make(chan struct{}), resized: make(chan struct{}, 1), done: make(chan struct{})}
-	if os.Getenv("NO_COLOR") != "" {
-		s.paintAs = plainText
-	}
-	return s, true
+	return &screen{in: i, out: o, paintAs: style, left: make(chan struct{}), resized: make(chan struct{}, 1), done: make(chan struct{})}, true
 }
 
 // begin takes the terminal over.
@@ -111,7 +111,7 @@ func (s *screen) size() (width, height int) {
 }
 
 // paint shows what lines returns, over what is there, so that nothing flickers.
-func (s *screen) paint(lines func(most int, as painter) []string) error {
+func (s *screen) paint(lines func(most int, as styler) []string) error {
 	width, height := s.size()
 	var b strings.Builder
 	b.WriteString("\x1b[H")

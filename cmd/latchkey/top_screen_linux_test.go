@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -26,23 +25,10 @@ type terminal struct {
 	came chan struct{}
 }
 
-func openTerminal(t *testing.T, columns, lines uint16) *terminal {
+// newScreen opens a terminal of a size, and reads what is written to it.
+func newScreen(t *testing.T, columns, lines uint16) *terminal {
 	t.Helper()
-	of, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(int(of.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(of.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	of, at := openTerminal(t)
 	v := &terminal{of: of, at: at, came: make(chan struct{}, 1)}
 	v.resize(t, columns, lines)
 	read := make(chan struct{})
@@ -133,7 +119,7 @@ func TestTopOnATerminal(t *testing.T) {
 		environment string
 		coloured    bool
 	}{{"q", "NO_COLOR=", true}, {"\x03", "NO_COLOR=1", false}} {
-		v := openTerminal(t, 120, 20)
+		v := newScreen(t, 120, 20)
 		before, err := unix.IoctlGetTermios(int(v.at.Fd()), unix.TCGETS)
 		if err != nil {
 			t.Fatal(err)
@@ -167,7 +153,7 @@ func TestTopOnATerminal(t *testing.T) {
 		}
 	}
 	// A terminal that can't move its cursor gets one view after another.
-	v := openTerminal(t, 120, 20)
+	v := newScreen(t, 120, 20)
 	v.run(t, []string{"TERM=dumb"}, "top", "--http", http, "--interval", "100ms")
 	if text := v.shows(t, "views", 0, func(text string) bool { return strings.Count(text, "HOST_UNKNOWN") > 1 }); strings.Contains(text, "\x1b") {
 		t.Errorf("it steers a terminal that can't be: %q", text)

@@ -19,8 +19,8 @@ const (
 	aside    style = "2"  // faint
 )
 
-// painter puts a line into a style.
-type painter func(style, string) string
+// styler puts a line into a style.
+type styler func(style, string) string
 
 func plainText(_ style, line string) string { return line }
 
@@ -38,7 +38,7 @@ type styled struct {
 }
 
 // lines are the view as text, of at most so many lines; 0 is without limit.
-func (v *topView) lines(most int, paint painter) []string {
+func (v *topView) lines(most int, paint styler) []string {
 	noun := "processes"
 	if len(v.Processes) == 1 {
 		noun = "process"
@@ -139,7 +139,7 @@ func (v *topView) decisionRows() []styled {
 // columns lays rows out, with two spaces between columns. An empty cell is a
 // dash, but at the end of a row. A column that no row below the heads fills is
 // left out.
-func columns(rows []styled, paint painter) []string {
+func columns(rows []styled, paint styler) []string {
 	width := make([]int, len(rows[0].cells))
 	filled := make([]bool, len(width))
 	for n, r := range rows {

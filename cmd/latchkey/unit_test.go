@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -330,5 +331,64 @@ func TestEndsAreShownNoEarlier(t *testing.T) {
 		if n := strings.Count(out.String(), want); n != 2 {
 			t.Errorf("%v after the second %d of 2 ends are shown as %s:\n%s", after, n, want, out.String())
 		}
+	}
+}
+
+func TestProgressText(t *testing.T) {
+	for _, tc := range []struct {
+		total, done int
+		took        time.Duration
+		want        string
+	}{
+		{0, 500, 5 * time.Second, "500 keys written, 100/s"},
+		{1000, 500, 5 * time.Second, "500 of 1000 keys written, 100/s, 5s left"},
+		{1000, 1000, 5 * time.Second, "1000 of 1000 keys written, 200/s"},
+		{1000, 0, 0, "0 of 1000 keys written, 0/s"},
+	} {
+		p := &progress{what: "keys written", total: tc.total}
+		if got := p.text(tc.done, tc.took); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
+
+// What is read twice and comes from a pipe may hold tokens: nobody can open the file, or read it.
+func TestASpoolIsReadTwiceByNobodyElse(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	const secret = "sk_live_Planted00000000000000000000001"
+	text := strings.Repeat(secret+"\n", 5000)
+	s, err := spool(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for range 2 {
+		got, err := io.ReadAll(s)
+		if err != nil || string(got) != text {
+			t.Fatalf("read %d bytes of %d: %v", len(got), len(text), err)
+		}
+		if err := s.rewind(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
+		t.Errorf("the file has a name: %v, %v", left, err)
+	}
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := io.ReadAll(s.file); err != nil || len(kept) != len(text) || bytes.Contains(kept, []byte("sk_live")) {
+		t.Errorf("%d bytes are kept, and can be read", len(kept))
+	}
+}
+
+// A line that is too long is one mistake, and the lines after it are read.
+func TestImportReaderGoesOnAfterALongLine(t *testing.T) {
+	text := `{"policy":"a"}` + "\n" + strings.Repeat("x", maxImportLine+70_000) + "\n\n" + `{"policy":"` + strings.Repeat("b", 100_000) + `"}` + "\n" + `{"policy":"c"}`
+	batches, stop := importBatches(t.Context(), strings.NewReader(text))
+	defer stop()
+	b := <-batches
+	if len(b.lines) != 3 || b.count != 4 || b.lines[1].line != 4 || b.lines[2].line != 5 || len(b.mistakes) != 1 || b.mistakes[0].line != 2 {
+		t.Errorf("%d lines of %d, mistakes %v", len(b.lines), b.count, b.mistakes)
 	}
 }

@@ -12,7 +12,7 @@ import (
 func thisBuild() serve.Build { return serve.ThisBuild(version) }
 
 func newVersion() *cobra.Command {
-	cmd := &cobra.Command{Use: "version", Short: "Print the version", Args: exactly()}
+	cmd := &cobra.Command{Use: "version", Short: "Print the version", Example: "  latchkey version -o json", Args: exactly()}
 	o := addOutput(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := o.check(); err != nil {

@@ -102,25 +102,6 @@ func (c *client) printKeyReceipt(cmd *cobra.Command, k *adminv1.Key, r *adminv1.
 	return c.printWithReceipt(cmd, one, r)
 }
 
-// printKeysReceipt writes keys, and who knows what became of them.
-func (c *client) printKeysReceipt(cmd *cobra.Command, keys []*adminv1.Key, r *adminv1.Receipt) error {
-	if !c.json() {
-		if err := c.printKeys(cmd, keys); err != nil {
-			return err
-		}
-		return printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) { receiptTable(t, r) })
-	}
-	list, err := listJSON(keys)
-	if err != nil {
-		return err
-	}
-	object, err := json.Marshal(map[string]json.RawMessage{"keys": list})
-	if err != nil {
-		return err
-	}
-	return c.printWithReceipt(cmd, object, r)
-}
-
 // printKeyAnd writes a key after a write at a position, and, where that was asked for, who knows it.
 func (c *client) printKeyAnd(cmd *cobra.Command, w *waiting, k *adminv1.Key, at *adminv1.Position) error {
 	if !w.on() {
@@ -135,21 +116,28 @@ func (c *client) printKeyAnd(cmd *cobra.Command, w *waiting, k *adminv1.Key, at 
 
 // printWithReceipt writes the members of an object and those of a receipt as one.
 func (c *client) printWithReceipt(cmd *cobra.Command, object json.RawMessage, r *adminv1.Receipt) error {
-	receipt, err := messageJSON(r)
+	members, err := receiptMembers(r)
 	if err != nil {
 		return err
 	}
-	members := map[string]json.RawMessage{"leases_end": json.RawMessage("null")} // without end
-	for _, part := range []json.RawMessage{receipt, object} {
-		if err := json.Unmarshal(part, &members); err != nil {
-			return err
-		}
+	if err := json.Unmarshal(object, &members); err != nil {
+		return err
 	}
 	whole, err := json.Marshal(members)
 	if err != nil {
 		return err
 	}
 	return printJSON(cmd.OutOrStdout(), whole)
+}
+
+// receiptMembers are the members of a receipt as JSON.
+func receiptMembers(r *adminv1.Receipt) (map[string]json.RawMessage, error) {
+	receipt, err := messageJSON(r)
+	if err != nil {
+		return nil, err
+	}
+	members := map[string]json.RawMessage{"leases_end": json.RawMessage("null")} // without end
+	return members, json.Unmarshal(receipt, &members)
 }
 
 // receiptTable tells who knows a write.

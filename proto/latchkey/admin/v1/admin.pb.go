@@ -649,7 +649,11 @@ func (x *CreateKeyResponse) GetPosition() *Position {
 	return nil
 }
 
-// ImportKey is a key that was minted elsewhere.
+// ImportKey is a key that was minted elsewhere, or one that is put back as it
+// was: with an id. What is asked of new keys alone isn't asked of those: an
+// expiry that lies ahead, a life that isn't too long, fields that the type
+// requires, and that owner and creator are active. Of one that is revoked
+// nothing is asked but that it is whole.
 type ImportKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The key.
@@ -659,7 +663,23 @@ type ImportKey struct {
 	// SHA-256 of its token in hex, in place of the token.
 	TokenSha256 string `protobuf:"bytes,3,opt,name=token_sha256,json=tokenSha256,proto3" json:"token_sha256,omitempty"`
 	// Principal that made it; empty for the operator.
-	Creator       string `protobuf:"bytes,4,opt,name=creator,proto3" json:"creator,omitempty"`
+	Creator string `protobuf:"bytes,4,opt,name=creator,proto3" json:"creator,omitempty"`
+	// Its public name, for a key that is put back; the fields below are for those alone.
+	Id string `protobuf:"bytes,5,opt,name=id,proto3" json:"id,omitempty"`
+	// When it was made; absent for now.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When it was revoked; absent while it isn't.
+	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	// Whether it is switched off.
+	Disabled bool `protobuf:"varint,8,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// Literal text before the secret part of its token. Beside token_sha256 it may be given for any key.
+	Prefix string `protobuf:"bytes,9,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Last four characters of its token. Beside token_sha256 it may be given for any key.
+	Last4 string `protobuf:"bytes,10,opt,name=last4,proto3" json:"last4,omitempty"`
+	// When its secret was made; absent for when it was made itself.
+	RotatedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=rotated_at,json=rotatedAt,proto3" json:"rotated_at,omitempty"`
+	// The secrets that others took the place of, the oldest first.
+	FormerSecrets []*FormerSecret `protobuf:"bytes,12,rep,name=former_secrets,json=formerSecrets,proto3" json:"former_secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -722,20 +742,162 @@ func (x *ImportKey) GetCreator() string {
 	return ""
 }
 
+func (x *ImportKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ImportKey) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *ImportKey) GetRevokedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RevokedAt
+	}
+	return nil
+}
+
+func (x *ImportKey) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *ImportKey) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *ImportKey) GetLast4() string {
+	if x != nil {
+		return x.Last4
+	}
+	return ""
+}
+
+func (x *ImportKey) GetRotatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RotatedAt
+	}
+	return nil
+}
+
+func (x *ImportKey) GetFormerSecrets() []*FormerSecret {
+	if x != nil {
+		return x.FormerSecrets
+	}
+	return nil
+}
+
+// FormerSecret is a secret that another took the place of.
+type FormerSecret struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of its token in hex.
+	TokenSha256 string `protobuf:"bytes,1,opt,name=token_sha256,json=tokenSha256,proto3" json:"token_sha256,omitempty"`
+	// Literal text before its secret part.
+	Prefix string `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Last four characters of its token; empty where only the digest is known.
+	Last4 string `protobuf:"bytes,3,opt,name=last4,proto3" json:"last4,omitempty"`
+	// When it was made.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When it stopped, or stops, being valid.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FormerSecret) Reset() {
+	*x = FormerSecret{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FormerSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FormerSecret) ProtoMessage() {}
+
+func (x *FormerSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FormerSecret.ProtoReflect.Descriptor instead.
+func (*FormerSecret) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *FormerSecret) GetTokenSha256() string {
+	if x != nil {
+		return x.TokenSha256
+	}
+	return ""
+}
+
+func (x *FormerSecret) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *FormerSecret) GetLast4() string {
+	if x != nil {
+		return x.Last4
+	}
+	return ""
+}
+
+func (x *FormerSecret) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *FormerSecret) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // ImportKeysRequest asks for keys to be taken over.
 type ImportKeysRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The keys, at most 1,000.
+	// The keys, at most 10,000.
 	Keys []*ImportKey `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
 	// Whether everything is checked and nothing is taken over.
-	DryRun        bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	DryRun bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Whether a key that is there already, as the same key, is passed over. It is left as it is.
+	Resume bool `protobuf:"varint,3,opt,name=resume,proto3" json:"resume,omitempty"`
+	// Whether the keys are left out of the answer.
+	OmitKeys      bool `protobuf:"varint,4,opt,name=omit_keys,json=omitKeys,proto3" json:"omit_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportKeysRequest) Reset() {
 	*x = ImportKeysRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +909,7 @@ func (x *ImportKeysRequest) String() string {
 func (*ImportKeysRequest) ProtoMessage() {}
 
 func (x *ImportKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +922,7 @@ func (x *ImportKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportKeysRequest.ProtoReflect.Descriptor instead.
 func (*ImportKeysRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ImportKeysRequest) GetKeys() []*ImportKey {
@@ -777,22 +939,40 @@ func (x *ImportKeysRequest) GetDryRun() bool {
 	return false
 }
 
+func (x *ImportKeysRequest) GetResume() bool {
+	if x != nil {
+		return x.Resume
+	}
+	return false
+}
+
+func (x *ImportKeysRequest) GetOmitKeys() bool {
+	if x != nil {
+		return x.OmitKeys
+	}
+	return false
+}
+
 // ImportKeysResponse says what became of them.
 type ImportKeysResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The keys in the order of the request; empty where there were mistakes.
+	// The keys that are new, in the order of the request; empty where there were mistakes.
 	Keys []*Key `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
 	// Every mistake. With any, nothing was imported.
 	Mistakes []*ImportMistake `protobuf:"bytes,2,rep,name=mistakes,proto3" json:"mistakes,omitempty"`
 	// Position of the write.
-	Position      *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	Position *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	// Number of keys that are new.
+	Imported uint32 `protobuf:"varint,4,opt,name=imported,proto3" json:"imported,omitempty"`
+	// Number of keys that were there already.
+	Present       uint32 `protobuf:"varint,5,opt,name=present,proto3" json:"present,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportKeysResponse) Reset() {
 	*x = ImportKeysResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -804,7 +984,7 @@ func (x *ImportKeysResponse) String() string {
 func (*ImportKeysResponse) ProtoMessage() {}
 
 func (x *ImportKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -817,7 +997,7 @@ func (x *ImportKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportKeysResponse.ProtoReflect.Descriptor instead.
 func (*ImportKeysResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ImportKeysResponse) GetKeys() []*Key {
@@ -841,6 +1021,20 @@ func (x *ImportKeysResponse) GetPosition() *Position {
 	return nil
 }
 
+func (x *ImportKeysResponse) GetImported() uint32 {
+	if x != nil {
+		return x.Imported
+	}
+	return 0
+}
+
+func (x *ImportKeysResponse) GetPresent() uint32 {
+	if x != nil {
+		return x.Present
+	}
+	return 0
+}
+
 // ImportMistake is what is wrong with one key.
 type ImportMistake struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -854,7 +1048,7 @@ type ImportMistake struct {
 
 func (x *ImportMistake) Reset() {
 	*x = ImportMistake{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +1060,7 @@ func (x *ImportMistake) String() string {
 func (*ImportMistake) ProtoMessage() {}
 
 func (x *ImportMistake) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +1073,7 @@ func (x *ImportMistake) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportMistake.ProtoReflect.Descriptor instead.
 func (*ImportMistake) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ImportMistake) GetIndex() uint32 {
@@ -923,7 +1117,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +1129,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1142,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListKeysRequest) GetAs() string {
@@ -1027,7 +1221,7 @@ type ListKeysResponse struct {
 
 func (x *ListKeysResponse) Reset() {
 	*x = ListKeysResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1233,7 @@ func (x *ListKeysResponse) String() string {
 func (*ListKeysResponse) ProtoMessage() {}
 
 func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1246,7 @@ func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListKeysResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListKeysResponse) GetKeys() []*Key {
@@ -1067,6 +1261,549 @@ func (x *ListKeysResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+// KeySelection selects keys. An empty field selects all.
+type KeySelection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Policy.
+	Policy string `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Key type.
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// Owning tenant.
+	Tenant string `protobuf:"bytes,3,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// Owning principal.
+	Principal string `protobuf:"bytes,4,opt,name=principal,proto3" json:"principal,omitempty"`
+	// Principal that made it.
+	Creator string `protobuf:"bytes,5,opt,name=creator,proto3" json:"creator,omitempty"`
+	// Environment.
+	Environment string `protobuf:"bytes,6,opt,name=environment,proto3" json:"environment,omitempty"`
+	// Status.
+	Status        string `protobuf:"bytes,7,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeySelection) Reset() {
+	*x = KeySelection{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeySelection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeySelection) ProtoMessage() {}
+
+func (x *KeySelection) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeySelection.ProtoReflect.Descriptor instead.
+func (*KeySelection) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *KeySelection) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *KeySelection) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *KeySelection) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *KeySelection) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *KeySelection) GetCreator() string {
+	if x != nil {
+		return x.Creator
+	}
+	return ""
+}
+
+func (x *KeySelection) GetEnvironment() string {
+	if x != nil {
+		return x.Environment
+	}
+	return ""
+}
+
+func (x *KeySelection) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+// ChangeKeysRequest asks for the same to be done to many keys. Revoked keys
+// are passed over, and so are those that are so already.
+type ChangeKeysRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Principal on whose behalf it is done; empty for the operator.
+	As string `protobuf:"bytes,1,opt,name=as,proto3" json:"as,omitempty"`
+	// The keys. At least one field must be given.
+	Selection *KeySelection `protobuf:"bytes,2,opt,name=selection,proto3" json:"selection,omitempty"`
+	// What is done to each. Its id, as and dry_run are not looked at.
+	//
+	// Types that are valid to be assigned to Change:
+	//
+	//	*ChangeKeysRequest_Revoke
+	//	*ChangeKeysRequest_Disable
+	//	*ChangeKeysRequest_Enable
+	//	*ChangeKeysRequest_Update
+	Change isChangeKeysRequest_Change `protobuf_oneof:"change"`
+	// Whether everything is checked and nothing is changed.
+	DryRun bool `protobuf:"varint,7,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Whether the keys are left out of the answer.
+	OmitKeys bool `protobuf:"varint,8,opt,name=omit_keys,json=omitKeys,proto3" json:"omit_keys,omitempty"`
+	// At most so many keys; 0 for 1,000.
+	PageSize uint32 `protobuf:"varint,9,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the last page ended.
+	PageToken     string `protobuf:"bytes,10,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeKeysRequest) Reset() {
+	*x = ChangeKeysRequest{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeKeysRequest) ProtoMessage() {}
+
+func (x *ChangeKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeKeysRequest.ProtoReflect.Descriptor instead.
+func (*ChangeKeysRequest) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ChangeKeysRequest) GetAs() string {
+	if x != nil {
+		return x.As
+	}
+	return ""
+}
+
+func (x *ChangeKeysRequest) GetSelection() *KeySelection {
+	if x != nil {
+		return x.Selection
+	}
+	return nil
+}
+
+func (x *ChangeKeysRequest) GetChange() isChangeKeysRequest_Change {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+func (x *ChangeKeysRequest) GetRevoke() *RevokeKeyRequest {
+	if x != nil {
+		if x, ok := x.Change.(*ChangeKeysRequest_Revoke); ok {
+			return x.Revoke
+		}
+	}
+	return nil
+}
+
+func (x *ChangeKeysRequest) GetDisable() *DisableKeyRequest {
+	if x != nil {
+		if x, ok := x.Change.(*ChangeKeysRequest_Disable); ok {
+			return x.Disable
+		}
+	}
+	return nil
+}
+
+func (x *ChangeKeysRequest) GetEnable() *EnableKeyRequest {
+	if x != nil {
+		if x, ok := x.Change.(*ChangeKeysRequest_Enable); ok {
+			return x.Enable
+		}
+	}
+	return nil
+}
+
+func (x *ChangeKeysRequest) GetUpdate() *UpdateKeyRequest {
+	if x != nil {
+		if x, ok := x.Change.(*ChangeKeysRequest_Update); ok {
+			return x.Update
+		}
+	}
+	return nil
+}
+
+func (x *ChangeKeysRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *ChangeKeysRequest) GetOmitKeys() bool {
+	if x != nil {
+		return x.OmitKeys
+	}
+	return false
+}
+
+func (x *ChangeKeysRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ChangeKeysRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type isChangeKeysRequest_Change interface {
+	isChangeKeysRequest_Change()
+}
+
+type ChangeKeysRequest_Revoke struct {
+	// It is revoked.
+	Revoke *RevokeKeyRequest `protobuf:"bytes,3,opt,name=revoke,proto3,oneof"`
+}
+
+type ChangeKeysRequest_Disable struct {
+	// It is switched off.
+	Disable *DisableKeyRequest `protobuf:"bytes,4,opt,name=disable,proto3,oneof"`
+}
+
+type ChangeKeysRequest_Enable struct {
+	// It is switched on.
+	Enable *EnableKeyRequest `protobuf:"bytes,5,opt,name=enable,proto3,oneof"`
+}
+
+type ChangeKeysRequest_Update struct {
+	// It is changed. A name can't be given to many.
+	Update *UpdateKeyRequest `protobuf:"bytes,6,opt,name=update,proto3,oneof"`
+}
+
+func (*ChangeKeysRequest_Revoke) isChangeKeysRequest_Change() {}
+
+func (*ChangeKeysRequest_Disable) isChangeKeysRequest_Change() {}
+
+func (*ChangeKeysRequest_Enable) isChangeKeysRequest_Change() {}
+
+func (*ChangeKeysRequest_Update) isChangeKeysRequest_Change() {}
+
+// ChangeKeysResponse says what became of some keys of the selection.
+type ChangeKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keys that were changed, by id.
+	Keys []*Key `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	// Number of keys that were changed.
+	Changed uint32 `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	// Keys that were not changed, and why.
+	Refusals []*KeyRefusal `protobuf:"bytes,3,rep,name=refusals,proto3" json:"refusals,omitempty"`
+	// Where this page ended; empty on the last.
+	NextPageToken string `protobuf:"bytes,4,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Position of the write; the current one where nothing changed.
+	Position      *Position `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeKeysResponse) Reset() {
+	*x = ChangeKeysResponse{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeKeysResponse) ProtoMessage() {}
+
+func (x *ChangeKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeKeysResponse.ProtoReflect.Descriptor instead.
+func (*ChangeKeysResponse) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ChangeKeysResponse) GetKeys() []*Key {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *ChangeKeysResponse) GetChanged() uint32 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *ChangeKeysResponse) GetRefusals() []*KeyRefusal {
+	if x != nil {
+		return x.Refusals
+	}
+	return nil
+}
+
+func (x *ChangeKeysResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ChangeKeysResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+// KeyRefusal is why a key was not changed.
+type KeyRefusal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Public name of the key.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What is wrong and what to do.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyRefusal) Reset() {
+	*x = KeyRefusal{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyRefusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyRefusal) ProtoMessage() {}
+
+func (x *KeyRefusal) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyRefusal.ProtoReflect.Descriptor instead.
+func (*KeyRefusal) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *KeyRefusal) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *KeyRefusal) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+// ExportKeysRequest selects keys.
+type ExportKeysRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keys; absent for all.
+	Selection *KeySelection `protobuf:"bytes,1,opt,name=selection,proto3" json:"selection,omitempty"`
+	// At most so many keys; 0 for 1,000.
+	PageSize uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the last page ended.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportKeysRequest) Reset() {
+	*x = ExportKeysRequest{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportKeysRequest) ProtoMessage() {}
+
+func (x *ExportKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportKeysRequest.ProtoReflect.Descriptor instead.
+func (*ExportKeysRequest) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ExportKeysRequest) GetSelection() *KeySelection {
+	if x != nil {
+		return x.Selection
+	}
+	return nil
+}
+
+func (x *ExportKeysRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ExportKeysRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ExportKeysResponse is a page of keys, by id. Pages are of one revision if
+// all have one position; a key that is changed between pages is as it was or
+// as it became.
+type ExportKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keys.
+	Keys []*ImportKey `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	// Where this page ended; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Position of the store before the page was read.
+	Position      *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportKeysResponse) Reset() {
+	*x = ExportKeysResponse{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportKeysResponse) ProtoMessage() {}
+
+func (x *ExportKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportKeysResponse.ProtoReflect.Descriptor instead.
+func (*ExportKeysResponse) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ExportKeysResponse) GetKeys() []*ImportKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *ExportKeysResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ExportKeysResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
 }
 
 // GetKeyRequest names a key.
@@ -1084,7 +1821,7 @@ type GetKeyRequest struct {
 
 func (x *GetKeyRequest) Reset() {
 	*x = GetKeyRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1833,7 @@ func (x *GetKeyRequest) String() string {
 func (*GetKeyRequest) ProtoMessage() {}
 
 func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1846,7 @@ func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetKeyRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetKeyRequest) GetAs() string {
@@ -1144,7 +1881,7 @@ type GetKeyResponse struct {
 
 func (x *GetKeyResponse) Reset() {
 	*x = GetKeyResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1156,7 +1893,7 @@ func (x *GetKeyResponse) String() string {
 func (*GetKeyResponse) ProtoMessage() {}
 
 func (x *GetKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1169,7 +1906,7 @@ func (x *GetKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyResponse.ProtoReflect.Descriptor instead.
 func (*GetKeyResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetKeyResponse) GetKey() *Key {
@@ -1210,7 +1947,7 @@ type UpdateKeyRequest struct {
 
 func (x *UpdateKeyRequest) Reset() {
 	*x = UpdateKeyRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1959,7 @@ func (x *UpdateKeyRequest) String() string {
 func (*UpdateKeyRequest) ProtoMessage() {}
 
 func (x *UpdateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1972,7 @@ func (x *UpdateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateKeyRequest.ProtoReflect.Descriptor instead.
 func (*UpdateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UpdateKeyRequest) GetAs() string {
@@ -1326,7 +2063,7 @@ type ScopeList struct {
 
 func (x *ScopeList) Reset() {
 	*x = ScopeList{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +2075,7 @@ func (x *ScopeList) String() string {
 func (*ScopeList) ProtoMessage() {}
 
 func (x *ScopeList) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +2088,7 @@ func (x *ScopeList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeList.ProtoReflect.Descriptor instead.
 func (*ScopeList) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ScopeList) GetScopes() []string {
@@ -1374,7 +2111,7 @@ type UpdateKeyResponse struct {
 
 func (x *UpdateKeyResponse) Reset() {
 	*x = UpdateKeyResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +2123,7 @@ func (x *UpdateKeyResponse) String() string {
 func (*UpdateKeyResponse) ProtoMessage() {}
 
 func (x *UpdateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +2136,7 @@ func (x *UpdateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateKeyResponse.ProtoReflect.Descriptor instead.
 func (*UpdateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UpdateKeyResponse) GetKey() *Key {
@@ -1433,7 +2170,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1445,7 +2182,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1458,7 +2195,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RotateKeyRequest) GetAs() string {
@@ -1502,7 +2239,7 @@ type RotateKeyResponse struct {
 
 func (x *RotateKeyResponse) Reset() {
 	*x = RotateKeyResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +2251,7 @@ func (x *RotateKeyResponse) String() string {
 func (*RotateKeyResponse) ProtoMessage() {}
 
 func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +2264,7 @@ func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyResponse.ProtoReflect.Descriptor instead.
 func (*RotateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RotateKeyResponse) GetKey() *Key {
@@ -1563,7 +2300,7 @@ type RevokeKeyRequest struct {
 
 func (x *RevokeKeyRequest) Reset() {
 	*x = RevokeKeyRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1575,7 +2312,7 @@ func (x *RevokeKeyRequest) String() string {
 func (*RevokeKeyRequest) ProtoMessage() {}
 
 func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1588,7 +2325,7 @@ func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeKeyRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RevokeKeyRequest) GetAs() string {
@@ -1639,7 +2376,7 @@ type RevokeKeyResponse struct {
 
 func (x *RevokeKeyResponse) Reset() {
 	*x = RevokeKeyResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +2388,7 @@ func (x *RevokeKeyResponse) String() string {
 func (*RevokeKeyResponse) ProtoMessage() {}
 
 func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +2401,7 @@ func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeKeyResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RevokeKeyResponse) GetKey() *Key {
@@ -1696,7 +2433,7 @@ type DisableKeyRequest struct {
 
 func (x *DisableKeyRequest) Reset() {
 	*x = DisableKeyRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1708,7 +2445,7 @@ func (x *DisableKeyRequest) String() string {
 func (*DisableKeyRequest) ProtoMessage() {}
 
 func (x *DisableKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1721,7 +2458,7 @@ func (x *DisableKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableKeyRequest.ProtoReflect.Descriptor instead.
 func (*DisableKeyRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DisableKeyRequest) GetAs() string {
@@ -1758,7 +2495,7 @@ type DisableKeyResponse struct {
 
 func (x *DisableKeyResponse) Reset() {
 	*x = DisableKeyResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1770,7 +2507,7 @@ func (x *DisableKeyResponse) String() string {
 func (*DisableKeyResponse) ProtoMessage() {}
 
 func (x *DisableKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1783,7 +2520,7 @@ func (x *DisableKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableKeyResponse.ProtoReflect.Descriptor instead.
 func (*DisableKeyResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DisableKeyResponse) GetKey() *Key {
@@ -1815,7 +2552,7 @@ type EnableKeyRequest struct {
 
 func (x *EnableKeyRequest) Reset() {
 	*x = EnableKeyRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1827,7 +2564,7 @@ func (x *EnableKeyRequest) String() string {
 func (*EnableKeyRequest) ProtoMessage() {}
 
 func (x *EnableKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1840,7 +2577,7 @@ func (x *EnableKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableKeyRequest.ProtoReflect.Descriptor instead.
 func (*EnableKeyRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EnableKeyRequest) GetAs() string {
@@ -1877,7 +2614,7 @@ type EnableKeyResponse struct {
 
 func (x *EnableKeyResponse) Reset() {
 	*x = EnableKeyResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1889,7 +2626,7 @@ func (x *EnableKeyResponse) String() string {
 func (*EnableKeyResponse) ProtoMessage() {}
 
 func (x *EnableKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,7 +2639,7 @@ func (x *EnableKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableKeyResponse.ProtoReflect.Descriptor instead.
 func (*EnableKeyResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EnableKeyResponse) GetKey() *Key {
@@ -1936,7 +2673,7 @@ type ApplyDirectoryRequest struct {
 
 func (x *ApplyDirectoryRequest) Reset() {
 	*x = ApplyDirectoryRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1948,7 +2685,7 @@ func (x *ApplyDirectoryRequest) String() string {
 func (*ApplyDirectoryRequest) ProtoMessage() {}
 
 func (x *ApplyDirectoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1961,7 +2698,7 @@ func (x *ApplyDirectoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyDirectoryRequest.ProtoReflect.Descriptor instead.
 func (*ApplyDirectoryRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ApplyDirectoryRequest) GetDirectory() *v1.Directory {
@@ -2011,7 +2748,7 @@ type ApplyDirectoryResponse struct {
 
 func (x *ApplyDirectoryResponse) Reset() {
 	*x = ApplyDirectoryResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2760,7 @@ func (x *ApplyDirectoryResponse) String() string {
 func (*ApplyDirectoryResponse) ProtoMessage() {}
 
 func (x *ApplyDirectoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2773,7 @@ func (x *ApplyDirectoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyDirectoryResponse.ProtoReflect.Descriptor instead.
 func (*ApplyDirectoryResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ApplyDirectoryResponse) GetAdded() []string {
@@ -2076,14 +2813,18 @@ func (x *ApplyDirectoryResponse) GetPosition() *Position {
 
 // GetDirectoryRequest asks for the directory.
 type GetDirectoryRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only what has a name that begins so; empty for all.
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// At most so many tenants, and so many principals; 0 for all.
+	Limit         uint32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetDirectoryRequest) Reset() {
 	*x = GetDirectoryRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2836,7 @@ func (x *GetDirectoryRequest) String() string {
 func (*GetDirectoryRequest) ProtoMessage() {}
 
 func (x *GetDirectoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2849,21 @@ func (x *GetDirectoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDirectoryRequest.ProtoReflect.Descriptor instead.
 func (*GetDirectoryRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *GetDirectoryRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *GetDirectoryRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
 }
 
 // GetDirectoryResponse is the directory.
@@ -2122,7 +2877,7 @@ type GetDirectoryResponse struct {
 
 func (x *GetDirectoryResponse) Reset() {
 	*x = GetDirectoryResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2134,7 +2889,7 @@ func (x *GetDirectoryResponse) String() string {
 func (*GetDirectoryResponse) ProtoMessage() {}
 
 func (x *GetDirectoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2147,12 +2902,583 @@ func (x *GetDirectoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDirectoryResponse.ProtoReflect.Descriptor instead.
 func (*GetDirectoryResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetDirectoryResponse) GetDirectory() *v1.Directory {
 	if x != nil {
 		return x.Directory
+	}
+	return nil
+}
+
+// DiffPolicyRequest names two policies.
+type DiffPolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The old one: a name in use, or a text.
+	//
+	// Types that are valid to be assigned to Old:
+	//
+	//	*DiffPolicyRequest_InUse
+	//	*DiffPolicyRequest_Source
+	Old isDiffPolicyRequest_Old `protobuf_oneof:"old"`
+	// Text of the new one, as YAML.
+	NewSource string `protobuf:"bytes,3,opt,name=new_source,json=newSource,proto3" json:"new_source,omitempty"`
+	// Name of the file of the old one, for messages.
+	OldFile string `protobuf:"bytes,4,opt,name=old_file,json=oldFile,proto3" json:"old_file,omitempty"`
+	// Name of the file of the new one, for messages.
+	NewFile       string `protobuf:"bytes,5,opt,name=new_file,json=newFile,proto3" json:"new_file,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffPolicyRequest) Reset() {
+	*x = DiffPolicyRequest{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffPolicyRequest) ProtoMessage() {}
+
+func (x *DiffPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffPolicyRequest.ProtoReflect.Descriptor instead.
+func (*DiffPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *DiffPolicyRequest) GetOld() isDiffPolicyRequest_Old {
+	if x != nil {
+		return x.Old
+	}
+	return nil
+}
+
+func (x *DiffPolicyRequest) GetInUse() string {
+	if x != nil {
+		if x, ok := x.Old.(*DiffPolicyRequest_InUse); ok {
+			return x.InUse
+		}
+	}
+	return ""
+}
+
+func (x *DiffPolicyRequest) GetSource() string {
+	if x != nil {
+		if x, ok := x.Old.(*DiffPolicyRequest_Source); ok {
+			return x.Source
+		}
+	}
+	return ""
+}
+
+func (x *DiffPolicyRequest) GetNewSource() string {
+	if x != nil {
+		return x.NewSource
+	}
+	return ""
+}
+
+func (x *DiffPolicyRequest) GetOldFile() string {
+	if x != nil {
+		return x.OldFile
+	}
+	return ""
+}
+
+func (x *DiffPolicyRequest) GetNewFile() string {
+	if x != nil {
+		return x.NewFile
+	}
+	return ""
+}
+
+type isDiffPolicyRequest_Old interface {
+	isDiffPolicyRequest_Old()
+}
+
+type DiffPolicyRequest_InUse struct {
+	// Name of a policy in use.
+	InUse string `protobuf:"bytes,1,opt,name=in_use,json=inUse,proto3,oneof"`
+}
+
+type DiffPolicyRequest_Source struct {
+	// Text of a policy, as YAML.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3,oneof"`
+}
+
+func (*DiffPolicyRequest_InUse) isDiffPolicyRequest_Old() {}
+
+func (*DiffPolicyRequest_Source) isDiffPolicyRequest_Old() {}
+
+// DiffPolicyResponse is the difference.
+type DiffPolicyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What changes.
+	Difference *PolicyDifference `protobuf:"bytes,1,opt,name=difference,proto3" json:"difference,omitempty"`
+	// Position that keys were counted at.
+	Position      *Position `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffPolicyResponse) Reset() {
+	*x = DiffPolicyResponse{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffPolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffPolicyResponse) ProtoMessage() {}
+
+func (x *DiffPolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffPolicyResponse.ProtoReflect.Descriptor instead.
+func (*DiffPolicyResponse) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *DiffPolicyResponse) GetDifference() *PolicyDifference {
+	if x != nil {
+		return x.Difference
+	}
+	return nil
+}
+
+func (x *DiffPolicyResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+// PolicyDifference is what changes where one policy takes the place of another.
+type PolicyDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the old policy; empty where there is none.
+	Old string `protobuf:"bytes,1,opt,name=old,proto3" json:"old,omitempty"`
+	// Name of the new policy.
+	New string `protobuf:"bytes,2,opt,name=new,proto3" json:"new,omitempty"`
+	// Version of the old policy; empty where there is none.
+	OldVersion string `protobuf:"bytes,3,opt,name=old_version,json=oldVersion,proto3" json:"old_version,omitempty"`
+	// Version of the new policy.
+	NewVersion string `protobuf:"bytes,4,opt,name=new_version,json=newVersion,proto3" json:"new_version,omitempty"`
+	// What changes for keys of each type; types for which nothing does are left out.
+	Types []*TypeDifference `protobuf:"bytes,5,rep,name=types,proto3" json:"types,omitempty"`
+	// Everything that differs in the document, place by place.
+	Document []*DocumentDifference `protobuf:"bytes,6,rep,name=document,proto3" json:"document,omitempty"`
+	// Whether live keys were counted.
+	Counted       bool `protobuf:"varint,7,opt,name=counted,proto3" json:"counted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyDifference) Reset() {
+	*x = PolicyDifference{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyDifference) ProtoMessage() {}
+
+func (x *PolicyDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyDifference.ProtoReflect.Descriptor instead.
+func (*PolicyDifference) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *PolicyDifference) GetOld() string {
+	if x != nil {
+		return x.Old
+	}
+	return ""
+}
+
+func (x *PolicyDifference) GetNew() string {
+	if x != nil {
+		return x.New
+	}
+	return ""
+}
+
+func (x *PolicyDifference) GetOldVersion() string {
+	if x != nil {
+		return x.OldVersion
+	}
+	return ""
+}
+
+func (x *PolicyDifference) GetNewVersion() string {
+	if x != nil {
+		return x.NewVersion
+	}
+	return ""
+}
+
+func (x *PolicyDifference) GetTypes() []*TypeDifference {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *PolicyDifference) GetDocument() []*DocumentDifference {
+	if x != nil {
+		return x.Document
+	}
+	return nil
+}
+
+func (x *PolicyDifference) GetCounted() bool {
+	if x != nil {
+		return x.Counted
+	}
+	return false
+}
+
+// TypeDifference is what changes for keys of one type.
+type TypeDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Key type.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// Number of its live keys; absent where they weren't counted.
+	Keys *uint64 `protobuf:"varint,2,opt,name=keys,proto3,oneof" json:"keys,omitempty"`
+	// How many of them open something that they didn't.
+	KeysGaining *uint64 `protobuf:"varint,3,opt,name=keys_gaining,json=keysGaining,proto3,oneof" json:"keys_gaining,omitempty"`
+	// How many of them don't open something that they did.
+	KeysLosing *uint64 `protobuf:"varint,4,opt,name=keys_losing,json=keysLosing,proto3,oneof" json:"keys_losing,omitempty"`
+	// What is gained and lost, by what access hangs on.
+	Access        []*AccessDifference `protobuf:"bytes,5,rep,name=access,proto3" json:"access,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TypeDifference) Reset() {
+	*x = TypeDifference{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TypeDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TypeDifference) ProtoMessage() {}
+
+func (x *TypeDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TypeDifference.ProtoReflect.Descriptor instead.
+func (*TypeDifference) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *TypeDifference) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *TypeDifference) GetKeys() uint64 {
+	if x != nil && x.Keys != nil {
+		return *x.Keys
+	}
+	return 0
+}
+
+func (x *TypeDifference) GetKeysGaining() uint64 {
+	if x != nil && x.KeysGaining != nil {
+		return *x.KeysGaining
+	}
+	return 0
+}
+
+func (x *TypeDifference) GetKeysLosing() uint64 {
+	if x != nil && x.KeysLosing != nil {
+		return *x.KeysLosing
+	}
+	return 0
+}
+
+func (x *TypeDifference) GetAccess() []*AccessDifference {
+	if x != nil {
+		return x.Access
+	}
+	return nil
+}
+
+// AccessDifference is what changes for keys of one type with one role or with
+// certain scopes, and for all keys of the type where neither is named.
+type AccessDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Role that the key carries.
+	Role string `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
+	// Scopes that were chosen for it.
+	Scopes []string `protobuf:"bytes,2,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// What it opens and didn't.
+	Gained []*RouteDifference `protobuf:"bytes,3,rep,name=gained,proto3" json:"gained,omitempty"`
+	// What it doesn't open any more.
+	Lost []*RouteDifference `protobuf:"bytes,4,rep,name=lost,proto3" json:"lost,omitempty"`
+	// What it opens as before, but for the permissions that are asked of its creator, or of the owner of a user key.
+	Changed       []*RouteDifference `protobuf:"bytes,5,rep,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessDifference) Reset() {
+	*x = AccessDifference{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessDifference) ProtoMessage() {}
+
+func (x *AccessDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessDifference.ProtoReflect.Descriptor instead.
+func (*AccessDifference) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *AccessDifference) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *AccessDifference) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *AccessDifference) GetGained() []*RouteDifference {
+	if x != nil {
+		return x.Gained
+	}
+	return nil
+}
+
+func (x *AccessDifference) GetLost() []*RouteDifference {
+	if x != nil {
+		return x.Lost
+	}
+	return nil
+}
+
+func (x *AccessDifference) GetChanged() []*RouteDifference {
+	if x != nil {
+		return x.Changed
+	}
+	return nil
+}
+
+// RouteDifference is a route to which access changes.
+type RouteDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Method.
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// Template of the path.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// Endpoint that it belongs to; the old one where it is lost.
+	Endpoint string `protobuf:"bytes,3,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Permissions that are asked beside: where it is lost the old ones, else the new ones.
+	Permissions   []string `protobuf:"bytes,4,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteDifference) Reset() {
+	*x = RouteDifference{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteDifference) ProtoMessage() {}
+
+func (x *RouteDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteDifference.ProtoReflect.Descriptor instead.
+func (*RouteDifference) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *RouteDifference) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *RouteDifference) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *RouteDifference) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *RouteDifference) GetPermissions() []string {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+// DocumentDifference is a place in which two policies differ.
+type DocumentDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The place, as `key_types: secret: longest_life`.
+	Place string `protobuf:"bytes,1,opt,name=place,proto3" json:"place,omitempty"`
+	// What the old one says there; empty for nothing. Of a list, what only the old one has.
+	Old []string `protobuf:"bytes,2,rep,name=old,proto3" json:"old,omitempty"`
+	// What the new one says there; empty for nothing. Of a list, what only the new one has.
+	New           []string `protobuf:"bytes,3,rep,name=new,proto3" json:"new,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentDifference) Reset() {
+	*x = DocumentDifference{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentDifference) ProtoMessage() {}
+
+func (x *DocumentDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentDifference.ProtoReflect.Descriptor instead.
+func (*DocumentDifference) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *DocumentDifference) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
+func (x *DocumentDifference) GetOld() []string {
+	if x != nil {
+		return x.Old
+	}
+	return nil
+}
+
+func (x *DocumentDifference) GetNew() []string {
+	if x != nil {
+		return x.New
 	}
 	return nil
 }
@@ -2167,14 +3493,16 @@ type ApplyPolicyRequest struct {
 	// Whether it is put in use although live keys lose their type, role, scope or format.
 	Strand bool `protobuf:"varint,3,opt,name=strand,proto3" json:"strand,omitempty"`
 	// Whether everything is checked and nothing is changed.
-	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	DryRun bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Version of the policy in use that it may take the place of, and no other; `none` where none of that name may be in use; empty for any.
+	Replaces      string `protobuf:"bytes,5,opt,name=replaces,proto3" json:"replaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyPolicyRequest) Reset() {
 	*x = ApplyPolicyRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2186,7 +3514,7 @@ func (x *ApplyPolicyRequest) String() string {
 func (*ApplyPolicyRequest) ProtoMessage() {}
 
 func (x *ApplyPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2199,7 +3527,7 @@ func (x *ApplyPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyPolicyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ApplyPolicyRequest) GetFile() string {
@@ -2230,6 +3558,13 @@ func (x *ApplyPolicyRequest) GetDryRun() bool {
 	return false
 }
 
+func (x *ApplyPolicyRequest) GetReplaces() string {
+	if x != nil {
+		return x.Replaces
+	}
+	return ""
+}
+
 // ApplyPolicyResponse says what became of it.
 type ApplyPolicyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2238,14 +3573,16 @@ type ApplyPolicyResponse struct {
 	// Whether it differs from the one that was in use.
 	Changed bool `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
 	// Position of the write; the current one where nothing changed.
-	Position      *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	Position *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	// How it differs from the one that was in use; absent where it doesn't.
+	Difference    *PolicyDifference `protobuf:"bytes,4,opt,name=difference,proto3" json:"difference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyPolicyResponse) Reset() {
 	*x = ApplyPolicyResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2257,7 +3594,7 @@ func (x *ApplyPolicyResponse) String() string {
 func (*ApplyPolicyResponse) ProtoMessage() {}
 
 func (x *ApplyPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2270,7 +3607,7 @@ func (x *ApplyPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyPolicyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ApplyPolicyResponse) GetPolicy() *Policy {
@@ -2294,20 +3631,29 @@ func (x *ApplyPolicyResponse) GetPosition() *Position {
 	return nil
 }
 
+func (x *ApplyPolicyResponse) GetDifference() *PolicyDifference {
+	if x != nil {
+		return x.Difference
+	}
+	return nil
+}
+
 // RemovePolicyRequest takes a policy away.
 type RemovePolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the policy.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Whether it is taken away although it has live keys.
-	Strand        bool `protobuf:"varint,2,opt,name=strand,proto3" json:"strand,omitempty"`
+	Strand bool `protobuf:"varint,2,opt,name=strand,proto3" json:"strand,omitempty"`
+	// Whether everything is checked and nothing is changed.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RemovePolicyRequest) Reset() {
 	*x = RemovePolicyRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2319,7 +3665,7 @@ func (x *RemovePolicyRequest) String() string {
 func (*RemovePolicyRequest) ProtoMessage() {}
 
 func (x *RemovePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2332,7 +3678,7 @@ func (x *RemovePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePolicyRequest.ProtoReflect.Descriptor instead.
 func (*RemovePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RemovePolicyRequest) GetName() string {
@@ -2349,18 +3695,27 @@ func (x *RemovePolicyRequest) GetStrand() bool {
 	return false
 }
 
+func (x *RemovePolicyRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
 // RemovePolicyResponse says where it was done.
 type RemovePolicyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Position of the write.
-	Position      *Position `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	Position *Position `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	// Number of its live keys, which none of its hosts answers any more.
+	Keys          uint64 `protobuf:"varint,2,opt,name=keys,proto3" json:"keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RemovePolicyResponse) Reset() {
 	*x = RemovePolicyResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2372,7 +3727,7 @@ func (x *RemovePolicyResponse) String() string {
 func (*RemovePolicyResponse) ProtoMessage() {}
 
 func (x *RemovePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2385,7 +3740,7 @@ func (x *RemovePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePolicyResponse.ProtoReflect.Descriptor instead.
 func (*RemovePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RemovePolicyResponse) GetPosition() *Position {
@@ -2395,16 +3750,25 @@ func (x *RemovePolicyResponse) GetPosition() *Position {
 	return nil
 }
 
+func (x *RemovePolicyResponse) GetKeys() uint64 {
+	if x != nil {
+		return x.Keys
+	}
+	return 0
+}
+
 // ListPoliciesRequest asks for the policies.
 type ListPoliciesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether environments and key types are told in full.
+	Details       bool `protobuf:"varint,1,opt,name=details,proto3" json:"details,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +3780,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +3793,14 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ListPoliciesRequest) GetDetails() bool {
+	if x != nil {
+		return x.Details
+	}
+	return false
 }
 
 // ListPoliciesResponse is the policies in use, by name.
@@ -2443,7 +3814,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2455,7 +3826,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2468,7 +3839,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*Policy {
@@ -2502,14 +3873,16 @@ type Policy struct {
 	// Headers by which a request may name its tenant, in lower case.
 	TenantHeaders []string `protobuf:"bytes,10,rep,name=tenant_headers,json=tenantHeaders,proto3" json:"tenant_headers,omitempty"`
 	// Whether CORS preflights pass without a key.
-	Preflight     bool `protobuf:"varint,11,opt,name=preflight,proto3" json:"preflight,omitempty"`
+	Preflight bool `protobuf:"varint,11,opt,name=preflight,proto3" json:"preflight,omitempty"`
+	// Its tenant kinds and key types, where the request asks for them.
+	Details       *PolicyDetails `protobuf:"bytes,12,opt,name=details,proto3" json:"details,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2521,7 +3894,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2534,7 +3907,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Policy) GetName() string {
@@ -2614,6 +3987,150 @@ func (x *Policy) GetPreflight() bool {
 	return false
 }
 
+func (x *Policy) GetDetails() *PolicyDetails {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+// PolicyDetails is what one may name of a policy when keys are made and found.
+type PolicyDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its tenant kinds.
+	TenantKinds []string `protobuf:"bytes,1,rep,name=tenant_kinds,json=tenantKinds,proto3" json:"tenant_kinds,omitempty"`
+	// Its key types.
+	Types         []*KeyTypeDetails `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyDetails) Reset() {
+	*x = PolicyDetails{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyDetails) ProtoMessage() {}
+
+func (x *PolicyDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyDetails.ProtoReflect.Descriptor instead.
+func (*PolicyDetails) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *PolicyDetails) GetTenantKinds() []string {
+	if x != nil {
+		return x.TenantKinds
+	}
+	return nil
+}
+
+func (x *PolicyDetails) GetTypes() []*KeyTypeDetails {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+// KeyTypeDetails is what one may name of a key type.
+type KeyTypeDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is for, for people.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// Kind of the tenants that own its keys; empty where principals do.
+	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Scopes that may be chosen.
+	Scopes []string `protobuf:"bytes,4,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Roles that its keys may carry.
+	Roles         []string `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyTypeDetails) Reset() {
+	*x = KeyTypeDetails{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyTypeDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyTypeDetails) ProtoMessage() {}
+
+func (x *KeyTypeDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyTypeDetails.ProtoReflect.Descriptor instead.
+func (*KeyTypeDetails) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *KeyTypeDetails) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *KeyTypeDetails) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *KeyTypeDetails) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *KeyTypeDetails) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *KeyTypeDetails) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
 // GetStatusRequest asks for the status.
 type GetStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2623,7 +4140,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2635,7 +4152,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2648,7 +4165,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 // GetStatusResponse is the state of the process.
@@ -2686,7 +4203,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2698,7 +4215,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2711,7 +4228,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -2838,7 +4355,7 @@ type Replica struct {
 
 func (x *Replica) Reset() {
 	*x = Replica{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2850,7 +4367,7 @@ func (x *Replica) String() string {
 func (*Replica) ProtoMessage() {}
 
 func (x *Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2863,7 +4380,7 @@ func (x *Replica) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replica.ProtoReflect.Descriptor instead.
 func (*Replica) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Replica) GetId() string {
@@ -2965,7 +4482,7 @@ type AwaitReplicasRequest struct {
 
 func (x *AwaitReplicasRequest) Reset() {
 	*x = AwaitReplicasRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2977,7 +4494,7 @@ func (x *AwaitReplicasRequest) String() string {
 func (*AwaitReplicasRequest) ProtoMessage() {}
 
 func (x *AwaitReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2990,7 +4507,7 @@ func (x *AwaitReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitReplicasRequest.ProtoReflect.Descriptor instead.
 func (*AwaitReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AwaitReplicasRequest) GetPosition() *Position {
@@ -3018,7 +4535,7 @@ type AwaitReplicasResponse struct {
 
 func (x *AwaitReplicasResponse) Reset() {
 	*x = AwaitReplicasResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3030,7 +4547,7 @@ func (x *AwaitReplicasResponse) String() string {
 func (*AwaitReplicasResponse) ProtoMessage() {}
 
 func (x *AwaitReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3043,7 +4560,7 @@ func (x *AwaitReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitReplicasResponse.ProtoReflect.Descriptor instead.
 func (*AwaitReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AwaitReplicasResponse) GetReceipt() *Receipt {
@@ -3076,7 +4593,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3088,7 +4605,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3101,7 +4618,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Receipt) GetPosition() *Position {
@@ -3168,7 +4685,7 @@ type ForgetReplicaRequest struct {
 
 func (x *ForgetReplicaRequest) Reset() {
 	*x = ForgetReplicaRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3180,7 +4697,7 @@ func (x *ForgetReplicaRequest) String() string {
 func (*ForgetReplicaRequest) ProtoMessage() {}
 
 func (x *ForgetReplicaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3193,7 +4710,7 @@ func (x *ForgetReplicaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetReplicaRequest.ProtoReflect.Descriptor instead.
 func (*ForgetReplicaRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ForgetReplicaRequest) GetId() string {
@@ -3226,7 +4743,7 @@ type ForgetReplicaResponse struct {
 
 func (x *ForgetReplicaResponse) Reset() {
 	*x = ForgetReplicaResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3238,7 +4755,7 @@ func (x *ForgetReplicaResponse) String() string {
 func (*ForgetReplicaResponse) ProtoMessage() {}
 
 func (x *ForgetReplicaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3251,7 +4768,7 @@ func (x *ForgetReplicaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetReplicaResponse.ProtoReflect.Descriptor instead.
 func (*ForgetReplicaResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 // Listener is an open listener.
@@ -3267,7 +4784,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3279,7 +4796,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3292,7 +4809,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Listener) GetName() string {
@@ -3330,7 +4847,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3342,7 +4859,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3355,7 +4872,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ExplainRequest) GetMethod() string {
@@ -3441,7 +4958,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3453,7 +4970,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3466,7 +4983,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ExplainResponse) GetAllowed() bool {
@@ -3596,7 +5113,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3608,7 +5125,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3621,7 +5138,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Step) GetCheck() string {
@@ -3654,7 +5171,7 @@ type CheckStoreRequest struct {
 
 func (x *CheckStoreRequest) Reset() {
 	*x = CheckStoreRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3666,7 +5183,7 @@ func (x *CheckStoreRequest) String() string {
 func (*CheckStoreRequest) ProtoMessage() {}
 
 func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3679,7 +5196,7 @@ func (x *CheckStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStoreRequest.ProtoReflect.Descriptor instead.
 func (*CheckStoreRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 // CheckStoreResponse is what the store was found to be.
@@ -3693,7 +5210,7 @@ type CheckStoreResponse struct {
 
 func (x *CheckStoreResponse) Reset() {
 	*x = CheckStoreResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3705,7 +5222,7 @@ func (x *CheckStoreResponse) String() string {
 func (*CheckStoreResponse) ProtoMessage() {}
 
 func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3718,7 +5235,7 @@ func (x *CheckStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckStoreResponse.ProtoReflect.Descriptor instead.
 func (*CheckStoreResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *CheckStoreResponse) GetReport() *StoreReport {
@@ -3763,7 +5280,7 @@ type StoreReport struct {
 
 func (x *StoreReport) Reset() {
 	*x = StoreReport{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3775,7 +5292,7 @@ func (x *StoreReport) String() string {
 func (*StoreReport) ProtoMessage() {}
 
 func (x *StoreReport) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3788,7 +5305,7 @@ func (x *StoreReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreReport.ProtoReflect.Descriptor instead.
 func (*StoreReport) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *StoreReport) GetPath() string {
@@ -3891,7 +5408,7 @@ type BackupStoreRequest struct {
 
 func (x *BackupStoreRequest) Reset() {
 	*x = BackupStoreRequest{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3903,7 +5420,7 @@ func (x *BackupStoreRequest) String() string {
 func (*BackupStoreRequest) ProtoMessage() {}
 
 func (x *BackupStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3916,7 +5433,7 @@ func (x *BackupStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupStoreRequest.ProtoReflect.Descriptor instead.
 func (*BackupStoreRequest) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 // BackupStoreResponse is a part of the copy.
@@ -3935,7 +5452,7 @@ type BackupStoreResponse struct {
 
 func (x *BackupStoreResponse) Reset() {
 	*x = BackupStoreResponse{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3947,7 +5464,7 @@ func (x *BackupStoreResponse) String() string {
 func (*BackupStoreResponse) ProtoMessage() {}
 
 func (x *BackupStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3960,7 +5477,7 @@ func (x *BackupStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupStoreResponse.ProtoReflect.Descriptor instead.
 func (*BackupStoreResponse) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *BackupStoreResponse) GetPart() isBackupStoreResponse_Part {
@@ -4021,7 +5538,7 @@ type BackupEnd struct {
 
 func (x *BackupEnd) Reset() {
 	*x = BackupEnd{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4033,7 +5550,7 @@ func (x *BackupEnd) String() string {
 func (*BackupEnd) ProtoMessage() {}
 
 func (x *BackupEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4046,7 +5563,7 @@ func (x *BackupEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupEnd.ProtoReflect.Descriptor instead.
 func (*BackupEnd) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *BackupEnd) GetBytes() uint64 {
@@ -4096,7 +5613,7 @@ type RestoreReport struct {
 
 func (x *RestoreReport) Reset() {
 	*x = RestoreReport{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4108,7 +5625,7 @@ func (x *RestoreReport) String() string {
 func (*RestoreReport) ProtoMessage() {}
 
 func (x *RestoreReport) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4121,7 +5638,7 @@ func (x *RestoreReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreReport.ProtoReflect.Descriptor instead.
 func (*RestoreReport) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RestoreReport) GetPath() string {
@@ -4195,7 +5712,7 @@ type Withdrawn struct {
 
 func (x *Withdrawn) Reset() {
 	*x = Withdrawn{}
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4207,7 +5724,7 @@ func (x *Withdrawn) String() string {
 func (*Withdrawn) ProtoMessage() {}
 
 func (x *Withdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4220,7 +5737,7 @@ func (x *Withdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Withdrawn.ProtoReflect.Descriptor instead.
 func (*Withdrawn) Descriptor() ([]byte, []int) {
-	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Withdrawn) GetKind() string {
@@ -4305,19 +5822,42 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"v\n" +
 	"\x11CreateKeyResponse\x12(\n" +
 	"\x03key\x18\x01 \x01(\v2\x16.latchkey.admin.v1.KeyR\x03key\x127\n" +
-	"\bposition\x18\x02 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"\x8e\x01\n" +
+	"\bposition\x18\x02 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"\xe1\x03\n" +
 	"\tImportKey\x12.\n" +
 	"\x03key\x18\x01 \x01(\v2\x1c.latchkey.admin.v1.KeyFieldsR\x03key\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12!\n" +
 	"\ftoken_sha256\x18\x03 \x01(\tR\vtokenSha256\x12\x18\n" +
-	"\acreator\x18\x04 \x01(\tR\acreator\"^\n" +
+	"\acreator\x18\x04 \x01(\tR\acreator\x12\x0e\n" +
+	"\x02id\x18\x05 \x01(\tR\x02id\x129\n" +
+	"\n" +
+	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
+	"\n" +
+	"revoked_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12\x1a\n" +
+	"\bdisabled\x18\b \x01(\bR\bdisabled\x12\x16\n" +
+	"\x06prefix\x18\t \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05last4\x18\n" +
+	" \x01(\tR\x05last4\x129\n" +
+	"\n" +
+	"rotated_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\trotatedAt\x12F\n" +
+	"\x0eformer_secrets\x18\f \x03(\v2\x1f.latchkey.admin.v1.FormerSecretR\rformerSecrets\"\xcc\x01\n" +
+	"\fFormerSecret\x12!\n" +
+	"\ftoken_sha256\x18\x01 \x01(\tR\vtokenSha256\x12\x16\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05last4\x18\x03 \x01(\tR\x05last4\x129\n" +
+	"\n" +
+	"created_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x93\x01\n" +
 	"\x11ImportKeysRequest\x120\n" +
 	"\x04keys\x18\x01 \x03(\v2\x1c.latchkey.admin.v1.ImportKeyR\x04keys\x12\x17\n" +
-	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\xb7\x01\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12\x16\n" +
+	"\x06resume\x18\x03 \x01(\bR\x06resume\x12\x1b\n" +
+	"\tomit_keys\x18\x04 \x01(\bR\bomitKeys\"\xed\x01\n" +
 	"\x12ImportKeysResponse\x12*\n" +
 	"\x04keys\x18\x01 \x03(\v2\x16.latchkey.admin.v1.KeyR\x04keys\x12<\n" +
 	"\bmistakes\x18\x02 \x03(\v2 .latchkey.admin.v1.ImportMistakeR\bmistakes\x127\n" +
-	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"?\n" +
+	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x12\x1a\n" +
+	"\bimported\x18\x04 \x01(\rR\bimported\x12\x18\n" +
+	"\apresent\x18\x05 \x01(\rR\apresent\"?\n" +
 	"\rImportMistake\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\xf9\x01\n" +
@@ -4334,7 +5874,48 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"page_token\x18\t \x01(\tR\tpageToken\"f\n" +
 	"\x10ListKeysResponse\x12*\n" +
 	"\x04keys\x18\x01 \x03(\v2\x16.latchkey.admin.v1.KeyR\x04keys\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"G\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc4\x01\n" +
+	"\fKeySelection\x12\x16\n" +
+	"\x06policy\x18\x01 \x01(\tR\x06policy\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x16\n" +
+	"\x06tenant\x18\x03 \x01(\tR\x06tenant\x12\x1c\n" +
+	"\tprincipal\x18\x04 \x01(\tR\tprincipal\x12\x18\n" +
+	"\acreator\x18\x05 \x01(\tR\acreator\x12 \n" +
+	"\venvironment\x18\x06 \x01(\tR\venvironment\x12\x16\n" +
+	"\x06status\x18\a \x01(\tR\x06status\"\xdd\x03\n" +
+	"\x11ChangeKeysRequest\x12\x0e\n" +
+	"\x02as\x18\x01 \x01(\tR\x02as\x12=\n" +
+	"\tselection\x18\x02 \x01(\v2\x1f.latchkey.admin.v1.KeySelectionR\tselection\x12=\n" +
+	"\x06revoke\x18\x03 \x01(\v2#.latchkey.admin.v1.RevokeKeyRequestH\x00R\x06revoke\x12@\n" +
+	"\adisable\x18\x04 \x01(\v2$.latchkey.admin.v1.DisableKeyRequestH\x00R\adisable\x12=\n" +
+	"\x06enable\x18\x05 \x01(\v2#.latchkey.admin.v1.EnableKeyRequestH\x00R\x06enable\x12=\n" +
+	"\x06update\x18\x06 \x01(\v2#.latchkey.admin.v1.UpdateKeyRequestH\x00R\x06update\x12\x17\n" +
+	"\adry_run\x18\a \x01(\bR\x06dryRun\x12\x1b\n" +
+	"\tomit_keys\x18\b \x01(\bR\bomitKeys\x12\x1b\n" +
+	"\tpage_size\x18\t \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\n" +
+	" \x01(\tR\tpageTokenB\b\n" +
+	"\x06change\"\xf6\x01\n" +
+	"\x12ChangeKeysResponse\x12*\n" +
+	"\x04keys\x18\x01 \x03(\v2\x16.latchkey.admin.v1.KeyR\x04keys\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\rR\achanged\x129\n" +
+	"\brefusals\x18\x03 \x03(\v2\x1d.latchkey.admin.v1.KeyRefusalR\brefusals\x12&\n" +
+	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\x127\n" +
+	"\bposition\x18\x05 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"6\n" +
+	"\n" +
+	"KeyRefusal\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\x8e\x01\n" +
+	"\x11ExportKeysRequest\x12=\n" +
+	"\tselection\x18\x01 \x01(\v2\x1f.latchkey.admin.v1.KeySelectionR\tselection\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\xa7\x01\n" +
+	"\x12ExportKeysResponse\x120\n" +
+	"\x04keys\x18\x01 \x03(\v2\x1c.latchkey.admin.v1.ImportKeyR\x04keys\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x127\n" +
+	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"G\n" +
 	"\rGetKeyRequest\x12\x0e\n" +
 	"\x02as\x18\x01 \x01(\tR\x02as\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -4407,27 +5988,84 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\achanged\x18\x02 \x03(\tR\achanged\x12\x18\n" +
 	"\aremoved\x18\x03 \x03(\tR\aremoved\x12\x1c\n" +
 	"\tunchanged\x18\x04 \x01(\rR\tunchanged\x127\n" +
-	"\bposition\x18\x05 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"\x15\n" +
-	"\x13GetDirectoryRequest\"V\n" +
+	"\bposition\x18\x05 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"C\n" +
+	"\x13GetDirectoryRequest\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\"V\n" +
 	"\x14GetDirectoryResponse\x12>\n" +
-	"\tdirectory\x18\x01 \x01(\v2 .latchkey.directory.v1.DirectoryR\tdirectory\"q\n" +
+	"\tdirectory\x18\x01 \x01(\v2 .latchkey.directory.v1.DirectoryR\tdirectory\"\xa2\x01\n" +
+	"\x11DiffPolicyRequest\x12\x17\n" +
+	"\x06in_use\x18\x01 \x01(\tH\x00R\x05inUse\x12\x18\n" +
+	"\x06source\x18\x02 \x01(\tH\x00R\x06source\x12\x1d\n" +
+	"\n" +
+	"new_source\x18\x03 \x01(\tR\tnewSource\x12\x19\n" +
+	"\bold_file\x18\x04 \x01(\tR\aoldFile\x12\x19\n" +
+	"\bnew_file\x18\x05 \x01(\tR\anewFileB\x05\n" +
+	"\x03old\"\x92\x01\n" +
+	"\x12DiffPolicyResponse\x12C\n" +
+	"\n" +
+	"difference\x18\x01 \x01(\v2#.latchkey.admin.v1.PolicyDifferenceR\n" +
+	"difference\x127\n" +
+	"\bposition\x18\x02 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"\x8e\x02\n" +
+	"\x10PolicyDifference\x12\x10\n" +
+	"\x03old\x18\x01 \x01(\tR\x03old\x12\x10\n" +
+	"\x03new\x18\x02 \x01(\tR\x03new\x12\x1f\n" +
+	"\vold_version\x18\x03 \x01(\tR\n" +
+	"oldVersion\x12\x1f\n" +
+	"\vnew_version\x18\x04 \x01(\tR\n" +
+	"newVersion\x127\n" +
+	"\x05types\x18\x05 \x03(\v2!.latchkey.admin.v1.TypeDifferenceR\x05types\x12A\n" +
+	"\bdocument\x18\x06 \x03(\v2%.latchkey.admin.v1.DocumentDifferenceR\bdocument\x12\x18\n" +
+	"\acounted\x18\a \x01(\bR\acounted\"\xf2\x01\n" +
+	"\x0eTypeDifference\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x17\n" +
+	"\x04keys\x18\x02 \x01(\x04H\x00R\x04keys\x88\x01\x01\x12&\n" +
+	"\fkeys_gaining\x18\x03 \x01(\x04H\x01R\vkeysGaining\x88\x01\x01\x12$\n" +
+	"\vkeys_losing\x18\x04 \x01(\x04H\x02R\n" +
+	"keysLosing\x88\x01\x01\x12;\n" +
+	"\x06access\x18\x05 \x03(\v2#.latchkey.admin.v1.AccessDifferenceR\x06accessB\a\n" +
+	"\x05_keysB\x0f\n" +
+	"\r_keys_gainingB\x0e\n" +
+	"\f_keys_losing\"\xf0\x01\n" +
+	"\x10AccessDifference\x12\x12\n" +
+	"\x04role\x18\x01 \x01(\tR\x04role\x12\x16\n" +
+	"\x06scopes\x18\x02 \x03(\tR\x06scopes\x12:\n" +
+	"\x06gained\x18\x03 \x03(\v2\".latchkey.admin.v1.RouteDifferenceR\x06gained\x126\n" +
+	"\x04lost\x18\x04 \x03(\v2\".latchkey.admin.v1.RouteDifferenceR\x04lost\x12<\n" +
+	"\achanged\x18\x05 \x03(\v2\".latchkey.admin.v1.RouteDifferenceR\achanged\"{\n" +
+	"\x0fRouteDifference\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1a\n" +
+	"\bendpoint\x18\x03 \x01(\tR\bendpoint\x12 \n" +
+	"\vpermissions\x18\x04 \x03(\tR\vpermissions\"N\n" +
+	"\x12DocumentDifference\x12\x14\n" +
+	"\x05place\x18\x01 \x01(\tR\x05place\x12\x10\n" +
+	"\x03old\x18\x02 \x03(\tR\x03old\x12\x10\n" +
+	"\x03new\x18\x03 \x03(\tR\x03new\"\x8d\x01\n" +
 	"\x12ApplyPolicyRequest\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\tR\x04file\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n" +
 	"\x06strand\x18\x03 \x01(\bR\x06strand\x12\x17\n" +
-	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"\x9b\x01\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x1a\n" +
+	"\breplaces\x18\x05 \x01(\tR\breplaces\"\xe0\x01\n" +
 	"\x13ApplyPolicyResponse\x121\n" +
 	"\x06policy\x18\x01 \x01(\v2\x19.latchkey.admin.v1.PolicyR\x06policy\x12\x18\n" +
 	"\achanged\x18\x02 \x01(\bR\achanged\x127\n" +
-	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"A\n" +
+	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x12C\n" +
+	"\n" +
+	"difference\x18\x04 \x01(\v2#.latchkey.admin.v1.PolicyDifferenceR\n" +
+	"difference\"Z\n" +
 	"\x13RemovePolicyRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06strand\x18\x02 \x01(\bR\x06strand\"O\n" +
+	"\x06strand\x18\x02 \x01(\bR\x06strand\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"c\n" +
 	"\x14RemovePolicyResponse\x127\n" +
-	"\bposition\x18\x01 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"\x15\n" +
-	"\x13ListPoliciesRequest\"M\n" +
+	"\bposition\x18\x01 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x12\x12\n" +
+	"\x04keys\x18\x02 \x01(\x04R\x04keys\"/\n" +
+	"\x13ListPoliciesRequest\x12\x18\n" +
+	"\adetails\x18\x01 \x01(\bR\adetails\"M\n" +
 	"\x14ListPoliciesResponse\x125\n" +
-	"\bpolicies\x18\x01 \x03(\v2\x19.latchkey.admin.v1.PolicyR\bpolicies\"\xbf\x02\n" +
+	"\bpolicies\x18\x01 \x03(\v2\x19.latchkey.admin.v1.PolicyR\bpolicies\"\xfb\x02\n" +
 	"\x06Policy\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -4440,7 +6078,17 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\x12credential_headers\x18\t \x03(\tR\x11credentialHeaders\x12%\n" +
 	"\x0etenant_headers\x18\n" +
 	" \x03(\tR\rtenantHeaders\x12\x1c\n" +
-	"\tpreflight\x18\v \x01(\bR\tpreflight\"\x12\n" +
+	"\tpreflight\x18\v \x01(\bR\tpreflight\x12:\n" +
+	"\adetails\x18\f \x01(\v2 .latchkey.admin.v1.PolicyDetailsR\adetails\"k\n" +
+	"\rPolicyDetails\x12!\n" +
+	"\ftenant_kinds\x18\x01 \x03(\tR\vtenantKinds\x127\n" +
+	"\x05types\x18\x02 \x03(\v2!.latchkey.admin.v1.KeyTypeDetailsR\x05types\"\x8a\x01\n" +
+	"\x0eKeyTypeDetails\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x14\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x16\n" +
+	"\x06scopes\x18\x04 \x03(\tR\x06scopes\x12\x14\n" +
+	"\x05roles\x18\x05 \x03(\tR\x05roles\"\x12\n" +
 	"\x10GetStatusRequest\"\xfb\x03\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
@@ -4578,7 +6226,7 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\tWithdrawn\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04what\x18\x03 \x01(\tR\x04what2\x9e\x06\n" +
+	"\x04what\x18\x03 \x01(\tR\x04what2\xd4\a\n" +
 	"\n" +
 	"KeyService\x12V\n" +
 	"\tCreateKey\x12#.latchkey.admin.v1.CreateKeyRequest\x1a$.latchkey.admin.v1.CreateKeyResponse\x12Y\n" +
@@ -4591,11 +6239,17 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\tRevokeKey\x12#.latchkey.admin.v1.RevokeKeyRequest\x1a$.latchkey.admin.v1.RevokeKeyResponse\x12Y\n" +
 	"\n" +
 	"DisableKey\x12$.latchkey.admin.v1.DisableKeyRequest\x1a%.latchkey.admin.v1.DisableKeyResponse\x12V\n" +
-	"\tEnableKey\x12#.latchkey.admin.v1.EnableKeyRequest\x1a$.latchkey.admin.v1.EnableKeyResponse2\xda\x01\n" +
+	"\tEnableKey\x12#.latchkey.admin.v1.EnableKeyRequest\x1a$.latchkey.admin.v1.EnableKeyResponse\x12Y\n" +
+	"\n" +
+	"ChangeKeys\x12$.latchkey.admin.v1.ChangeKeysRequest\x1a%.latchkey.admin.v1.ChangeKeysResponse\x12Y\n" +
+	"\n" +
+	"ExportKeys\x12$.latchkey.admin.v1.ExportKeysRequest\x1a%.latchkey.admin.v1.ExportKeysResponse2\xda\x01\n" +
 	"\x10DirectoryService\x12e\n" +
 	"\x0eApplyDirectory\x12(.latchkey.admin.v1.ApplyDirectoryRequest\x1a).latchkey.admin.v1.ApplyDirectoryResponse\x12_\n" +
-	"\fGetDirectory\x12&.latchkey.admin.v1.GetDirectoryRequest\x1a'.latchkey.admin.v1.GetDirectoryResponse2\xaf\x02\n" +
-	"\rPolicyService\x12\\\n" +
+	"\fGetDirectory\x12&.latchkey.admin.v1.GetDirectoryRequest\x1a'.latchkey.admin.v1.GetDirectoryResponse2\x8a\x03\n" +
+	"\rPolicyService\x12Y\n" +
+	"\n" +
+	"DiffPolicy\x12$.latchkey.admin.v1.DiffPolicyRequest\x1a%.latchkey.admin.v1.DiffPolicyResponse\x12\\\n" +
 	"\vApplyPolicy\x12%.latchkey.admin.v1.ApplyPolicyRequest\x1a&.latchkey.admin.v1.ApplyPolicyResponse\x12_\n" +
 	"\fRemovePolicy\x12&.latchkey.admin.v1.RemovePolicyRequest\x1a'.latchkey.admin.v1.RemovePolicyResponse\x12_\n" +
 	"\fListPolicies\x12&.latchkey.admin.v1.ListPoliciesRequest\x1a'.latchkey.admin.v1.ListPoliciesResponse2\x81\x03\n" +
@@ -4621,7 +6275,7 @@ func file_latchkey_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_latchkey_admin_v1_admin_proto_rawDescData
 }
 
-var file_latchkey_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_latchkey_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_latchkey_admin_v1_admin_proto_goTypes = []any{
 	(*Position)(nil),               // 0: latchkey.admin.v1.Position
 	(*Key)(nil),                    // 1: latchkey.admin.v1.Key
@@ -4630,173 +6284,223 @@ var file_latchkey_admin_v1_admin_proto_goTypes = []any{
 	(*CreateKeyRequest)(nil),       // 4: latchkey.admin.v1.CreateKeyRequest
 	(*CreateKeyResponse)(nil),      // 5: latchkey.admin.v1.CreateKeyResponse
 	(*ImportKey)(nil),              // 6: latchkey.admin.v1.ImportKey
-	(*ImportKeysRequest)(nil),      // 7: latchkey.admin.v1.ImportKeysRequest
-	(*ImportKeysResponse)(nil),     // 8: latchkey.admin.v1.ImportKeysResponse
-	(*ImportMistake)(nil),          // 9: latchkey.admin.v1.ImportMistake
-	(*ListKeysRequest)(nil),        // 10: latchkey.admin.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),       // 11: latchkey.admin.v1.ListKeysResponse
-	(*GetKeyRequest)(nil),          // 12: latchkey.admin.v1.GetKeyRequest
-	(*GetKeyResponse)(nil),         // 13: latchkey.admin.v1.GetKeyResponse
-	(*UpdateKeyRequest)(nil),       // 14: latchkey.admin.v1.UpdateKeyRequest
-	(*ScopeList)(nil),              // 15: latchkey.admin.v1.ScopeList
-	(*UpdateKeyResponse)(nil),      // 16: latchkey.admin.v1.UpdateKeyResponse
-	(*RotateKeyRequest)(nil),       // 17: latchkey.admin.v1.RotateKeyRequest
-	(*RotateKeyResponse)(nil),      // 18: latchkey.admin.v1.RotateKeyResponse
-	(*RevokeKeyRequest)(nil),       // 19: latchkey.admin.v1.RevokeKeyRequest
-	(*RevokeKeyResponse)(nil),      // 20: latchkey.admin.v1.RevokeKeyResponse
-	(*DisableKeyRequest)(nil),      // 21: latchkey.admin.v1.DisableKeyRequest
-	(*DisableKeyResponse)(nil),     // 22: latchkey.admin.v1.DisableKeyResponse
-	(*EnableKeyRequest)(nil),       // 23: latchkey.admin.v1.EnableKeyRequest
-	(*EnableKeyResponse)(nil),      // 24: latchkey.admin.v1.EnableKeyResponse
-	(*ApplyDirectoryRequest)(nil),  // 25: latchkey.admin.v1.ApplyDirectoryRequest
-	(*ApplyDirectoryResponse)(nil), // 26: latchkey.admin.v1.ApplyDirectoryResponse
-	(*GetDirectoryRequest)(nil),    // 27: latchkey.admin.v1.GetDirectoryRequest
-	(*GetDirectoryResponse)(nil),   // 28: latchkey.admin.v1.GetDirectoryResponse
-	(*ApplyPolicyRequest)(nil),     // 29: latchkey.admin.v1.ApplyPolicyRequest
-	(*ApplyPolicyResponse)(nil),    // 30: latchkey.admin.v1.ApplyPolicyResponse
-	(*RemovePolicyRequest)(nil),    // 31: latchkey.admin.v1.RemovePolicyRequest
-	(*RemovePolicyResponse)(nil),   // 32: latchkey.admin.v1.RemovePolicyResponse
-	(*ListPoliciesRequest)(nil),    // 33: latchkey.admin.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),   // 34: latchkey.admin.v1.ListPoliciesResponse
-	(*Policy)(nil),                 // 35: latchkey.admin.v1.Policy
-	(*GetStatusRequest)(nil),       // 36: latchkey.admin.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),      // 37: latchkey.admin.v1.GetStatusResponse
-	(*Replica)(nil),                // 38: latchkey.admin.v1.Replica
-	(*AwaitReplicasRequest)(nil),   // 39: latchkey.admin.v1.AwaitReplicasRequest
-	(*AwaitReplicasResponse)(nil),  // 40: latchkey.admin.v1.AwaitReplicasResponse
-	(*Receipt)(nil),                // 41: latchkey.admin.v1.Receipt
-	(*ForgetReplicaRequest)(nil),   // 42: latchkey.admin.v1.ForgetReplicaRequest
-	(*ForgetReplicaResponse)(nil),  // 43: latchkey.admin.v1.ForgetReplicaResponse
-	(*Listener)(nil),               // 44: latchkey.admin.v1.Listener
-	(*ExplainRequest)(nil),         // 45: latchkey.admin.v1.ExplainRequest
-	(*ExplainResponse)(nil),        // 46: latchkey.admin.v1.ExplainResponse
-	(*Step)(nil),                   // 47: latchkey.admin.v1.Step
-	(*CheckStoreRequest)(nil),      // 48: latchkey.admin.v1.CheckStoreRequest
-	(*CheckStoreResponse)(nil),     // 49: latchkey.admin.v1.CheckStoreResponse
-	(*StoreReport)(nil),            // 50: latchkey.admin.v1.StoreReport
-	(*BackupStoreRequest)(nil),     // 51: latchkey.admin.v1.BackupStoreRequest
-	(*BackupStoreResponse)(nil),    // 52: latchkey.admin.v1.BackupStoreResponse
-	(*BackupEnd)(nil),              // 53: latchkey.admin.v1.BackupEnd
-	(*RestoreReport)(nil),          // 54: latchkey.admin.v1.RestoreReport
-	(*Withdrawn)(nil),              // 55: latchkey.admin.v1.Withdrawn
-	nil,                            // 56: latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
-	nil,                            // 57: latchkey.admin.v1.ExplainResponse.IdentityEntry
-	(*timestamppb.Timestamp)(nil),  // 58: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 59: google.protobuf.Duration
-	(*v1.Directory)(nil),           // 60: latchkey.directory.v1.Directory
+	(*FormerSecret)(nil),           // 7: latchkey.admin.v1.FormerSecret
+	(*ImportKeysRequest)(nil),      // 8: latchkey.admin.v1.ImportKeysRequest
+	(*ImportKeysResponse)(nil),     // 9: latchkey.admin.v1.ImportKeysResponse
+	(*ImportMistake)(nil),          // 10: latchkey.admin.v1.ImportMistake
+	(*ListKeysRequest)(nil),        // 11: latchkey.admin.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),       // 12: latchkey.admin.v1.ListKeysResponse
+	(*KeySelection)(nil),           // 13: latchkey.admin.v1.KeySelection
+	(*ChangeKeysRequest)(nil),      // 14: latchkey.admin.v1.ChangeKeysRequest
+	(*ChangeKeysResponse)(nil),     // 15: latchkey.admin.v1.ChangeKeysResponse
+	(*KeyRefusal)(nil),             // 16: latchkey.admin.v1.KeyRefusal
+	(*ExportKeysRequest)(nil),      // 17: latchkey.admin.v1.ExportKeysRequest
+	(*ExportKeysResponse)(nil),     // 18: latchkey.admin.v1.ExportKeysResponse
+	(*GetKeyRequest)(nil),          // 19: latchkey.admin.v1.GetKeyRequest
+	(*GetKeyResponse)(nil),         // 20: latchkey.admin.v1.GetKeyResponse
+	(*UpdateKeyRequest)(nil),       // 21: latchkey.admin.v1.UpdateKeyRequest
+	(*ScopeList)(nil),              // 22: latchkey.admin.v1.ScopeList
+	(*UpdateKeyResponse)(nil),      // 23: latchkey.admin.v1.UpdateKeyResponse
+	(*RotateKeyRequest)(nil),       // 24: latchkey.admin.v1.RotateKeyRequest
+	(*RotateKeyResponse)(nil),      // 25: latchkey.admin.v1.RotateKeyResponse
+	(*RevokeKeyRequest)(nil),       // 26: latchkey.admin.v1.RevokeKeyRequest
+	(*RevokeKeyResponse)(nil),      // 27: latchkey.admin.v1.RevokeKeyResponse
+	(*DisableKeyRequest)(nil),      // 28: latchkey.admin.v1.DisableKeyRequest
+	(*DisableKeyResponse)(nil),     // 29: latchkey.admin.v1.DisableKeyResponse
+	(*EnableKeyRequest)(nil),       // 30: latchkey.admin.v1.EnableKeyRequest
+	(*EnableKeyResponse)(nil),      // 31: latchkey.admin.v1.EnableKeyResponse
+	(*ApplyDirectoryRequest)(nil),  // 32: latchkey.admin.v1.ApplyDirectoryRequest
+	(*ApplyDirectoryResponse)(nil), // 33: latchkey.admin.v1.ApplyDirectoryResponse
+	(*GetDirectoryRequest)(nil),    // 34: latchkey.admin.v1.GetDirectoryRequest
+	(*GetDirectoryResponse)(nil),   // 35: latchkey.admin.v1.GetDirectoryResponse
+	(*DiffPolicyRequest)(nil),      // 36: latchkey.admin.v1.DiffPolicyRequest
+	(*DiffPolicyResponse)(nil),     // 37: latchkey.admin.v1.DiffPolicyResponse
+	(*PolicyDifference)(nil),       // 38: latchkey.admin.v1.PolicyDifference
+	(*TypeDifference)(nil),         // 39: latchkey.admin.v1.TypeDifference
+	(*AccessDifference)(nil),       // 40: latchkey.admin.v1.AccessDifference
+	(*RouteDifference)(nil),        // 41: latchkey.admin.v1.RouteDifference
+	(*DocumentDifference)(nil),     // 42: latchkey.admin.v1.DocumentDifference
+	(*ApplyPolicyRequest)(nil),     // 43: latchkey.admin.v1.ApplyPolicyRequest
+	(*ApplyPolicyResponse)(nil),    // 44: latchkey.admin.v1.ApplyPolicyResponse
+	(*RemovePolicyRequest)(nil),    // 45: latchkey.admin.v1.RemovePolicyRequest
+	(*RemovePolicyResponse)(nil),   // 46: latchkey.admin.v1.RemovePolicyResponse
+	(*ListPoliciesRequest)(nil),    // 47: latchkey.admin.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),   // 48: latchkey.admin.v1.ListPoliciesResponse
+	(*Policy)(nil),                 // 49: latchkey.admin.v1.Policy
+	(*PolicyDetails)(nil),          // 50: latchkey.admin.v1.PolicyDetails
+	(*KeyTypeDetails)(nil),         // 51: latchkey.admin.v1.KeyTypeDetails
+	(*GetStatusRequest)(nil),       // 52: latchkey.admin.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 53: latchkey.admin.v1.GetStatusResponse
+	(*Replica)(nil),                // 54: latchkey.admin.v1.Replica
+	(*AwaitReplicasRequest)(nil),   // 55: latchkey.admin.v1.AwaitReplicasRequest
+	(*AwaitReplicasResponse)(nil),  // 56: latchkey.admin.v1.AwaitReplicasResponse
+	(*Receipt)(nil),                // 57: latchkey.admin.v1.Receipt
+	(*ForgetReplicaRequest)(nil),   // 58: latchkey.admin.v1.ForgetReplicaRequest
+	(*ForgetReplicaResponse)(nil),  // 59: latchkey.admin.v1.ForgetReplicaResponse
+	(*Listener)(nil),               // 60: latchkey.admin.v1.Listener
+	(*ExplainRequest)(nil),         // 61: latchkey.admin.v1.ExplainRequest
+	(*ExplainResponse)(nil),        // 62: latchkey.admin.v1.ExplainResponse
+	(*Step)(nil),                   // 63: latchkey.admin.v1.Step
+	(*CheckStoreRequest)(nil),      // 64: latchkey.admin.v1.CheckStoreRequest
+	(*CheckStoreResponse)(nil),     // 65: latchkey.admin.v1.CheckStoreResponse
+	(*StoreReport)(nil),            // 66: latchkey.admin.v1.StoreReport
+	(*BackupStoreRequest)(nil),     // 67: latchkey.admin.v1.BackupStoreRequest
+	(*BackupStoreResponse)(nil),    // 68: latchkey.admin.v1.BackupStoreResponse
+	(*BackupEnd)(nil),              // 69: latchkey.admin.v1.BackupEnd
+	(*RestoreReport)(nil),          // 70: latchkey.admin.v1.RestoreReport
+	(*Withdrawn)(nil),              // 71: latchkey.admin.v1.Withdrawn
+	nil,                            // 72: latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
+	nil,                            // 73: latchkey.admin.v1.ExplainResponse.IdentityEntry
+	(*timestamppb.Timestamp)(nil),  // 74: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 75: google.protobuf.Duration
+	(*v1.Directory)(nil),           // 76: latchkey.directory.v1.Directory
 }
 var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
-	58, // 0: latchkey.admin.v1.Key.created_at:type_name -> google.protobuf.Timestamp
-	58, // 1: latchkey.admin.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
-	58, // 2: latchkey.admin.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
-	2,  // 3: latchkey.admin.v1.Key.retiring:type_name -> latchkey.admin.v1.RetiringSecret
-	58, // 4: latchkey.admin.v1.RetiringSecret.until:type_name -> google.protobuf.Timestamp
-	58, // 5: latchkey.admin.v1.KeyFields.expires_at:type_name -> google.protobuf.Timestamp
-	59, // 6: latchkey.admin.v1.KeyFields.expires_in:type_name -> google.protobuf.Duration
-	3,  // 7: latchkey.admin.v1.CreateKeyRequest.key:type_name -> latchkey.admin.v1.KeyFields
-	1,  // 8: latchkey.admin.v1.CreateKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,  // 9: latchkey.admin.v1.CreateKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	3,  // 10: latchkey.admin.v1.ImportKey.key:type_name -> latchkey.admin.v1.KeyFields
-	6,  // 11: latchkey.admin.v1.ImportKeysRequest.keys:type_name -> latchkey.admin.v1.ImportKey
-	1,  // 12: latchkey.admin.v1.ImportKeysResponse.keys:type_name -> latchkey.admin.v1.Key
-	9,  // 13: latchkey.admin.v1.ImportKeysResponse.mistakes:type_name -> latchkey.admin.v1.ImportMistake
-	0,  // 14: latchkey.admin.v1.ImportKeysResponse.position:type_name -> latchkey.admin.v1.Position
-	1,  // 15: latchkey.admin.v1.ListKeysResponse.keys:type_name -> latchkey.admin.v1.Key
-	1,  // 16: latchkey.admin.v1.GetKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	58, // 17: latchkey.admin.v1.UpdateKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
-	59, // 18: latchkey.admin.v1.UpdateKeyRequest.expires_in:type_name -> google.protobuf.Duration
-	15, // 19: latchkey.admin.v1.UpdateKeyRequest.scopes:type_name -> latchkey.admin.v1.ScopeList
-	1,  // 20: latchkey.admin.v1.UpdateKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,  // 21: latchkey.admin.v1.UpdateKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	59, // 22: latchkey.admin.v1.RotateKeyRequest.grace:type_name -> google.protobuf.Duration
-	1,  // 23: latchkey.admin.v1.RotateKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,  // 24: latchkey.admin.v1.RotateKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	1,  // 25: latchkey.admin.v1.RevokeKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,  // 26: latchkey.admin.v1.RevokeKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	1,  // 27: latchkey.admin.v1.DisableKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,  // 28: latchkey.admin.v1.DisableKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	1,  // 29: latchkey.admin.v1.EnableKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,  // 30: latchkey.admin.v1.EnableKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	60, // 31: latchkey.admin.v1.ApplyDirectoryRequest.directory:type_name -> latchkey.directory.v1.Directory
-	0,  // 32: latchkey.admin.v1.ApplyDirectoryResponse.position:type_name -> latchkey.admin.v1.Position
-	60, // 33: latchkey.admin.v1.GetDirectoryResponse.directory:type_name -> latchkey.directory.v1.Directory
-	35, // 34: latchkey.admin.v1.ApplyPolicyResponse.policy:type_name -> latchkey.admin.v1.Policy
-	0,  // 35: latchkey.admin.v1.ApplyPolicyResponse.position:type_name -> latchkey.admin.v1.Position
-	0,  // 36: latchkey.admin.v1.RemovePolicyResponse.position:type_name -> latchkey.admin.v1.Position
-	35, // 37: latchkey.admin.v1.ListPoliciesResponse.policies:type_name -> latchkey.admin.v1.Policy
-	0,  // 38: latchkey.admin.v1.GetStatusResponse.position:type_name -> latchkey.admin.v1.Position
-	44, // 39: latchkey.admin.v1.GetStatusResponse.listeners:type_name -> latchkey.admin.v1.Listener
-	35, // 40: latchkey.admin.v1.GetStatusResponse.policies:type_name -> latchkey.admin.v1.Policy
-	58, // 41: latchkey.admin.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	38, // 42: latchkey.admin.v1.GetStatusResponse.replicas:type_name -> latchkey.admin.v1.Replica
-	0,  // 43: latchkey.admin.v1.Replica.position:type_name -> latchkey.admin.v1.Position
-	59, // 44: latchkey.admin.v1.Replica.max_staleness:type_name -> google.protobuf.Duration
-	59, // 45: latchkey.admin.v1.Replica.age:type_name -> google.protobuf.Duration
-	58, // 46: latchkey.admin.v1.Replica.lease_ends:type_name -> google.protobuf.Timestamp
-	58, // 47: latchkey.admin.v1.Replica.seen_at:type_name -> google.protobuf.Timestamp
-	0,  // 48: latchkey.admin.v1.AwaitReplicasRequest.position:type_name -> latchkey.admin.v1.Position
-	59, // 49: latchkey.admin.v1.AwaitReplicasRequest.timeout:type_name -> google.protobuf.Duration
-	41, // 50: latchkey.admin.v1.AwaitReplicasResponse.receipt:type_name -> latchkey.admin.v1.Receipt
-	0,  // 51: latchkey.admin.v1.Receipt.position:type_name -> latchkey.admin.v1.Position
-	58, // 52: latchkey.admin.v1.Receipt.leases_end:type_name -> google.protobuf.Timestamp
-	38, // 53: latchkey.admin.v1.Receipt.missing:type_name -> latchkey.admin.v1.Replica
-	56, // 54: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
-	47, // 55: latchkey.admin.v1.ExplainResponse.steps:type_name -> latchkey.admin.v1.Step
-	57, // 56: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
-	0,  // 57: latchkey.admin.v1.ExplainResponse.position:type_name -> latchkey.admin.v1.Position
-	50, // 58: latchkey.admin.v1.CheckStoreResponse.report:type_name -> latchkey.admin.v1.StoreReport
-	0,  // 59: latchkey.admin.v1.StoreReport.position:type_name -> latchkey.admin.v1.Position
-	53, // 60: latchkey.admin.v1.BackupStoreResponse.end:type_name -> latchkey.admin.v1.BackupEnd
-	0,  // 61: latchkey.admin.v1.BackupEnd.position:type_name -> latchkey.admin.v1.Position
-	0,  // 62: latchkey.admin.v1.RestoreReport.backup:type_name -> latchkey.admin.v1.Position
-	0,  // 63: latchkey.admin.v1.RestoreReport.known:type_name -> latchkey.admin.v1.Position
-	0,  // 64: latchkey.admin.v1.RestoreReport.position:type_name -> latchkey.admin.v1.Position
-	55, // 65: latchkey.admin.v1.RestoreReport.withdrawn:type_name -> latchkey.admin.v1.Withdrawn
-	4,  // 66: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
-	7,  // 67: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
-	10, // 68: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
-	12, // 69: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
-	14, // 70: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
-	17, // 71: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
-	19, // 72: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
-	21, // 73: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
-	23, // 74: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
-	25, // 75: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
-	27, // 76: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
-	29, // 77: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
-	31, // 78: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
-	33, // 79: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
-	36, // 80: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
-	45, // 81: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
-	39, // 82: latchkey.admin.v1.ServerService.AwaitReplicas:input_type -> latchkey.admin.v1.AwaitReplicasRequest
-	42, // 83: latchkey.admin.v1.ServerService.ForgetReplica:input_type -> latchkey.admin.v1.ForgetReplicaRequest
-	48, // 84: latchkey.admin.v1.StoreService.CheckStore:input_type -> latchkey.admin.v1.CheckStoreRequest
-	51, // 85: latchkey.admin.v1.StoreService.BackupStore:input_type -> latchkey.admin.v1.BackupStoreRequest
-	5,  // 86: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
-	8,  // 87: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
-	11, // 88: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
-	13, // 89: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
-	16, // 90: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
-	18, // 91: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
-	20, // 92: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
-	22, // 93: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
-	24, // 94: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
-	26, // 95: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
-	28, // 96: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
-	30, // 97: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
-	32, // 98: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
-	34, // 99: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
-	37, // 100: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
-	46, // 101: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
-	40, // 102: latchkey.admin.v1.ServerService.AwaitReplicas:output_type -> latchkey.admin.v1.AwaitReplicasResponse
-	43, // 103: latchkey.admin.v1.ServerService.ForgetReplica:output_type -> latchkey.admin.v1.ForgetReplicaResponse
-	49, // 104: latchkey.admin.v1.StoreService.CheckStore:output_type -> latchkey.admin.v1.CheckStoreResponse
-	52, // 105: latchkey.admin.v1.StoreService.BackupStore:output_type -> latchkey.admin.v1.BackupStoreResponse
-	86, // [86:106] is the sub-list for method output_type
-	66, // [66:86] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	74,  // 0: latchkey.admin.v1.Key.created_at:type_name -> google.protobuf.Timestamp
+	74,  // 1: latchkey.admin.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
+	74,  // 2: latchkey.admin.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
+	2,   // 3: latchkey.admin.v1.Key.retiring:type_name -> latchkey.admin.v1.RetiringSecret
+	74,  // 4: latchkey.admin.v1.RetiringSecret.until:type_name -> google.protobuf.Timestamp
+	74,  // 5: latchkey.admin.v1.KeyFields.expires_at:type_name -> google.protobuf.Timestamp
+	75,  // 6: latchkey.admin.v1.KeyFields.expires_in:type_name -> google.protobuf.Duration
+	3,   // 7: latchkey.admin.v1.CreateKeyRequest.key:type_name -> latchkey.admin.v1.KeyFields
+	1,   // 8: latchkey.admin.v1.CreateKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 9: latchkey.admin.v1.CreateKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	3,   // 10: latchkey.admin.v1.ImportKey.key:type_name -> latchkey.admin.v1.KeyFields
+	74,  // 11: latchkey.admin.v1.ImportKey.created_at:type_name -> google.protobuf.Timestamp
+	74,  // 12: latchkey.admin.v1.ImportKey.revoked_at:type_name -> google.protobuf.Timestamp
+	74,  // 13: latchkey.admin.v1.ImportKey.rotated_at:type_name -> google.protobuf.Timestamp
+	7,   // 14: latchkey.admin.v1.ImportKey.former_secrets:type_name -> latchkey.admin.v1.FormerSecret
+	74,  // 15: latchkey.admin.v1.FormerSecret.created_at:type_name -> google.protobuf.Timestamp
+	74,  // 16: latchkey.admin.v1.FormerSecret.until:type_name -> google.protobuf.Timestamp
+	6,   // 17: latchkey.admin.v1.ImportKeysRequest.keys:type_name -> latchkey.admin.v1.ImportKey
+	1,   // 18: latchkey.admin.v1.ImportKeysResponse.keys:type_name -> latchkey.admin.v1.Key
+	10,  // 19: latchkey.admin.v1.ImportKeysResponse.mistakes:type_name -> latchkey.admin.v1.ImportMistake
+	0,   // 20: latchkey.admin.v1.ImportKeysResponse.position:type_name -> latchkey.admin.v1.Position
+	1,   // 21: latchkey.admin.v1.ListKeysResponse.keys:type_name -> latchkey.admin.v1.Key
+	13,  // 22: latchkey.admin.v1.ChangeKeysRequest.selection:type_name -> latchkey.admin.v1.KeySelection
+	26,  // 23: latchkey.admin.v1.ChangeKeysRequest.revoke:type_name -> latchkey.admin.v1.RevokeKeyRequest
+	28,  // 24: latchkey.admin.v1.ChangeKeysRequest.disable:type_name -> latchkey.admin.v1.DisableKeyRequest
+	30,  // 25: latchkey.admin.v1.ChangeKeysRequest.enable:type_name -> latchkey.admin.v1.EnableKeyRequest
+	21,  // 26: latchkey.admin.v1.ChangeKeysRequest.update:type_name -> latchkey.admin.v1.UpdateKeyRequest
+	1,   // 27: latchkey.admin.v1.ChangeKeysResponse.keys:type_name -> latchkey.admin.v1.Key
+	16,  // 28: latchkey.admin.v1.ChangeKeysResponse.refusals:type_name -> latchkey.admin.v1.KeyRefusal
+	0,   // 29: latchkey.admin.v1.ChangeKeysResponse.position:type_name -> latchkey.admin.v1.Position
+	13,  // 30: latchkey.admin.v1.ExportKeysRequest.selection:type_name -> latchkey.admin.v1.KeySelection
+	6,   // 31: latchkey.admin.v1.ExportKeysResponse.keys:type_name -> latchkey.admin.v1.ImportKey
+	0,   // 32: latchkey.admin.v1.ExportKeysResponse.position:type_name -> latchkey.admin.v1.Position
+	1,   // 33: latchkey.admin.v1.GetKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	74,  // 34: latchkey.admin.v1.UpdateKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	75,  // 35: latchkey.admin.v1.UpdateKeyRequest.expires_in:type_name -> google.protobuf.Duration
+	22,  // 36: latchkey.admin.v1.UpdateKeyRequest.scopes:type_name -> latchkey.admin.v1.ScopeList
+	1,   // 37: latchkey.admin.v1.UpdateKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 38: latchkey.admin.v1.UpdateKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	75,  // 39: latchkey.admin.v1.RotateKeyRequest.grace:type_name -> google.protobuf.Duration
+	1,   // 40: latchkey.admin.v1.RotateKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 41: latchkey.admin.v1.RotateKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	1,   // 42: latchkey.admin.v1.RevokeKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 43: latchkey.admin.v1.RevokeKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	1,   // 44: latchkey.admin.v1.DisableKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 45: latchkey.admin.v1.DisableKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	1,   // 46: latchkey.admin.v1.EnableKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 47: latchkey.admin.v1.EnableKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	76,  // 48: latchkey.admin.v1.ApplyDirectoryRequest.directory:type_name -> latchkey.directory.v1.Directory
+	0,   // 49: latchkey.admin.v1.ApplyDirectoryResponse.position:type_name -> latchkey.admin.v1.Position
+	76,  // 50: latchkey.admin.v1.GetDirectoryResponse.directory:type_name -> latchkey.directory.v1.Directory
+	38,  // 51: latchkey.admin.v1.DiffPolicyResponse.difference:type_name -> latchkey.admin.v1.PolicyDifference
+	0,   // 52: latchkey.admin.v1.DiffPolicyResponse.position:type_name -> latchkey.admin.v1.Position
+	39,  // 53: latchkey.admin.v1.PolicyDifference.types:type_name -> latchkey.admin.v1.TypeDifference
+	42,  // 54: latchkey.admin.v1.PolicyDifference.document:type_name -> latchkey.admin.v1.DocumentDifference
+	40,  // 55: latchkey.admin.v1.TypeDifference.access:type_name -> latchkey.admin.v1.AccessDifference
+	41,  // 56: latchkey.admin.v1.AccessDifference.gained:type_name -> latchkey.admin.v1.RouteDifference
+	41,  // 57: latchkey.admin.v1.AccessDifference.lost:type_name -> latchkey.admin.v1.RouteDifference
+	41,  // 58: latchkey.admin.v1.AccessDifference.changed:type_name -> latchkey.admin.v1.RouteDifference
+	49,  // 59: latchkey.admin.v1.ApplyPolicyResponse.policy:type_name -> latchkey.admin.v1.Policy
+	0,   // 60: latchkey.admin.v1.ApplyPolicyResponse.position:type_name -> latchkey.admin.v1.Position
+	38,  // 61: latchkey.admin.v1.ApplyPolicyResponse.difference:type_name -> latchkey.admin.v1.PolicyDifference
+	0,   // 62: latchkey.admin.v1.RemovePolicyResponse.position:type_name -> latchkey.admin.v1.Position
+	49,  // 63: latchkey.admin.v1.ListPoliciesResponse.policies:type_name -> latchkey.admin.v1.Policy
+	50,  // 64: latchkey.admin.v1.Policy.details:type_name -> latchkey.admin.v1.PolicyDetails
+	51,  // 65: latchkey.admin.v1.PolicyDetails.types:type_name -> latchkey.admin.v1.KeyTypeDetails
+	0,   // 66: latchkey.admin.v1.GetStatusResponse.position:type_name -> latchkey.admin.v1.Position
+	60,  // 67: latchkey.admin.v1.GetStatusResponse.listeners:type_name -> latchkey.admin.v1.Listener
+	49,  // 68: latchkey.admin.v1.GetStatusResponse.policies:type_name -> latchkey.admin.v1.Policy
+	74,  // 69: latchkey.admin.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	54,  // 70: latchkey.admin.v1.GetStatusResponse.replicas:type_name -> latchkey.admin.v1.Replica
+	0,   // 71: latchkey.admin.v1.Replica.position:type_name -> latchkey.admin.v1.Position
+	75,  // 72: latchkey.admin.v1.Replica.max_staleness:type_name -> google.protobuf.Duration
+	75,  // 73: latchkey.admin.v1.Replica.age:type_name -> google.protobuf.Duration
+	74,  // 74: latchkey.admin.v1.Replica.lease_ends:type_name -> google.protobuf.Timestamp
+	74,  // 75: latchkey.admin.v1.Replica.seen_at:type_name -> google.protobuf.Timestamp
+	0,   // 76: latchkey.admin.v1.AwaitReplicasRequest.position:type_name -> latchkey.admin.v1.Position
+	75,  // 77: latchkey.admin.v1.AwaitReplicasRequest.timeout:type_name -> google.protobuf.Duration
+	57,  // 78: latchkey.admin.v1.AwaitReplicasResponse.receipt:type_name -> latchkey.admin.v1.Receipt
+	0,   // 79: latchkey.admin.v1.Receipt.position:type_name -> latchkey.admin.v1.Position
+	74,  // 80: latchkey.admin.v1.Receipt.leases_end:type_name -> google.protobuf.Timestamp
+	54,  // 81: latchkey.admin.v1.Receipt.missing:type_name -> latchkey.admin.v1.Replica
+	72,  // 82: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
+	63,  // 83: latchkey.admin.v1.ExplainResponse.steps:type_name -> latchkey.admin.v1.Step
+	73,  // 84: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
+	0,   // 85: latchkey.admin.v1.ExplainResponse.position:type_name -> latchkey.admin.v1.Position
+	66,  // 86: latchkey.admin.v1.CheckStoreResponse.report:type_name -> latchkey.admin.v1.StoreReport
+	0,   // 87: latchkey.admin.v1.StoreReport.position:type_name -> latchkey.admin.v1.Position
+	69,  // 88: latchkey.admin.v1.BackupStoreResponse.end:type_name -> latchkey.admin.v1.BackupEnd
+	0,   // 89: latchkey.admin.v1.BackupEnd.position:type_name -> latchkey.admin.v1.Position
+	0,   // 90: latchkey.admin.v1.RestoreReport.backup:type_name -> latchkey.admin.v1.Position
+	0,   // 91: latchkey.admin.v1.RestoreReport.known:type_name -> latchkey.admin.v1.Position
+	0,   // 92: latchkey.admin.v1.RestoreReport.position:type_name -> latchkey.admin.v1.Position
+	71,  // 93: latchkey.admin.v1.RestoreReport.withdrawn:type_name -> latchkey.admin.v1.Withdrawn
+	4,   // 94: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
+	8,   // 95: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
+	11,  // 96: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
+	19,  // 97: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
+	21,  // 98: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
+	24,  // 99: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
+	26,  // 100: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
+	28,  // 101: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
+	30,  // 102: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
+	14,  // 103: latchkey.admin.v1.KeyService.ChangeKeys:input_type -> latchkey.admin.v1.ChangeKeysRequest
+	17,  // 104: latchkey.admin.v1.KeyService.ExportKeys:input_type -> latchkey.admin.v1.ExportKeysRequest
+	32,  // 105: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
+	34,  // 106: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
+	36,  // 107: latchkey.admin.v1.PolicyService.DiffPolicy:input_type -> latchkey.admin.v1.DiffPolicyRequest
+	43,  // 108: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
+	45,  // 109: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
+	47,  // 110: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
+	52,  // 111: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
+	61,  // 112: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
+	55,  // 113: latchkey.admin.v1.ServerService.AwaitReplicas:input_type -> latchkey.admin.v1.AwaitReplicasRequest
+	58,  // 114: latchkey.admin.v1.ServerService.ForgetReplica:input_type -> latchkey.admin.v1.ForgetReplicaRequest
+	64,  // 115: latchkey.admin.v1.StoreService.CheckStore:input_type -> latchkey.admin.v1.CheckStoreRequest
+	67,  // 116: latchkey.admin.v1.StoreService.BackupStore:input_type -> latchkey.admin.v1.BackupStoreRequest
+	5,   // 117: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
+	9,   // 118: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
+	12,  // 119: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
+	20,  // 120: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
+	23,  // 121: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
+	25,  // 122: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
+	27,  // 123: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
+	29,  // 124: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
+	31,  // 125: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
+	15,  // 126: latchkey.admin.v1.KeyService.ChangeKeys:output_type -> latchkey.admin.v1.ChangeKeysResponse
+	18,  // 127: latchkey.admin.v1.KeyService.ExportKeys:output_type -> latchkey.admin.v1.ExportKeysResponse
+	33,  // 128: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
+	35,  // 129: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
+	37,  // 130: latchkey.admin.v1.PolicyService.DiffPolicy:output_type -> latchkey.admin.v1.DiffPolicyResponse
+	44,  // 131: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
+	46,  // 132: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
+	48,  // 133: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
+	53,  // 134: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
+	62,  // 135: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
+	56,  // 136: latchkey.admin.v1.ServerService.AwaitReplicas:output_type -> latchkey.admin.v1.AwaitReplicasResponse
+	59,  // 137: latchkey.admin.v1.ServerService.ForgetReplica:output_type -> latchkey.admin.v1.ForgetReplicaResponse
+	65,  // 138: latchkey.admin.v1.StoreService.CheckStore:output_type -> latchkey.admin.v1.CheckStoreResponse
+	68,  // 139: latchkey.admin.v1.StoreService.BackupStore:output_type -> latchkey.admin.v1.BackupStoreResponse
+	117, // [117:140] is the sub-list for method output_type
+	94,  // [94:117] is the sub-list for method input_type
+	94,  // [94:94] is the sub-list for extension type_name
+	94,  // [94:94] is the sub-list for extension extendee
+	0,   // [0:94] is the sub-list for field type_name
 }
 
 func init() { file_latchkey_admin_v1_admin_proto_init() }
@@ -4804,19 +6508,30 @@ func file_latchkey_admin_v1_admin_proto_init() {
 	if File_latchkey_admin_v1_admin_proto != nil {
 		return
 	}
-	file_latchkey_admin_v1_admin_proto_msgTypes[14].OneofWrappers = []any{}
-	file_latchkey_admin_v1_admin_proto_msgTypes[52].OneofWrappers = []any{
+	file_latchkey_admin_v1_admin_proto_msgTypes[14].OneofWrappers = []any{
+		(*ChangeKeysRequest_Revoke)(nil),
+		(*ChangeKeysRequest_Disable)(nil),
+		(*ChangeKeysRequest_Enable)(nil),
+		(*ChangeKeysRequest_Update)(nil),
+	}
+	file_latchkey_admin_v1_admin_proto_msgTypes[21].OneofWrappers = []any{}
+	file_latchkey_admin_v1_admin_proto_msgTypes[36].OneofWrappers = []any{
+		(*DiffPolicyRequest_InUse)(nil),
+		(*DiffPolicyRequest_Source)(nil),
+	}
+	file_latchkey_admin_v1_admin_proto_msgTypes[39].OneofWrappers = []any{}
+	file_latchkey_admin_v1_admin_proto_msgTypes[68].OneofWrappers = []any{
 		(*BackupStoreResponse_Chunk)(nil),
 		(*BackupStoreResponse_End)(nil),
 	}
-	file_latchkey_admin_v1_admin_proto_msgTypes[54].OneofWrappers = []any{}
+	file_latchkey_admin_v1_admin_proto_msgTypes[70].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_latchkey_admin_v1_admin_proto_rawDesc), len(file_latchkey_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   58,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

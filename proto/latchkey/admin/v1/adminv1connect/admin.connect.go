@@ -65,12 +65,19 @@ const (
 	KeyServiceDisableKeyProcedure = "/latchkey.admin.v1.KeyService/DisableKey"
 	// KeyServiceEnableKeyProcedure is the fully-qualified name of the KeyService's EnableKey RPC.
 	KeyServiceEnableKeyProcedure = "/latchkey.admin.v1.KeyService/EnableKey"
+	// KeyServiceChangeKeysProcedure is the fully-qualified name of the KeyService's ChangeKeys RPC.
+	KeyServiceChangeKeysProcedure = "/latchkey.admin.v1.KeyService/ChangeKeys"
+	// KeyServiceExportKeysProcedure is the fully-qualified name of the KeyService's ExportKeys RPC.
+	KeyServiceExportKeysProcedure = "/latchkey.admin.v1.KeyService/ExportKeys"
 	// DirectoryServiceApplyDirectoryProcedure is the fully-qualified name of the DirectoryService's
 	// ApplyDirectory RPC.
 	DirectoryServiceApplyDirectoryProcedure = "/latchkey.admin.v1.DirectoryService/ApplyDirectory"
 	// DirectoryServiceGetDirectoryProcedure is the fully-qualified name of the DirectoryService's
 	// GetDirectory RPC.
 	DirectoryServiceGetDirectoryProcedure = "/latchkey.admin.v1.DirectoryService/GetDirectory"
+	// PolicyServiceDiffPolicyProcedure is the fully-qualified name of the PolicyService's DiffPolicy
+	// RPC.
+	PolicyServiceDiffPolicyProcedure = "/latchkey.admin.v1.PolicyService/DiffPolicy"
 	// PolicyServiceApplyPolicyProcedure is the fully-qualified name of the PolicyService's ApplyPolicy
 	// RPC.
 	PolicyServiceApplyPolicyProcedure = "/latchkey.admin.v1.PolicyService/ApplyPolicy"
@@ -117,6 +124,10 @@ type KeyServiceClient interface {
 	DisableKey(context.Context, *connect.Request[v1.DisableKeyRequest]) (*connect.Response[v1.DisableKeyResponse], error)
 	// EnableKey switches a disabled key on.
 	EnableKey(context.Context, *connect.Request[v1.EnableKeyRequest]) (*connect.Response[v1.EnableKeyResponse], error)
+	// ChangeKeys does one thing to the keys of a selection, some at a time: each call is one write.
+	ChangeKeys(context.Context, *connect.Request[v1.ChangeKeysRequest]) (*connect.Response[v1.ChangeKeysResponse], error)
+	// ExportKeys returns keys with all that is kept of them but tokens, as ImportKeys takes them.
+	ExportKeys(context.Context, *connect.Request[v1.ExportKeysRequest]) (*connect.Response[v1.ExportKeysResponse], error)
 }
 
 // NewKeyServiceClient constructs a client for the latchkey.admin.v1.KeyService service. By default,
@@ -184,6 +195,18 @@ func NewKeyServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithSchema(keyServiceMethods.ByName("EnableKey")),
 			connect.WithClientOptions(opts...),
 		),
+		changeKeys: connect.NewClient[v1.ChangeKeysRequest, v1.ChangeKeysResponse](
+			httpClient,
+			baseURL+KeyServiceChangeKeysProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("ChangeKeys")),
+			connect.WithClientOptions(opts...),
+		),
+		exportKeys: connect.NewClient[v1.ExportKeysRequest, v1.ExportKeysResponse](
+			httpClient,
+			baseURL+KeyServiceExportKeysProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("ExportKeys")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -198,6 +221,8 @@ type keyServiceClient struct {
 	revokeKey  *connect.Client[v1.RevokeKeyRequest, v1.RevokeKeyResponse]
 	disableKey *connect.Client[v1.DisableKeyRequest, v1.DisableKeyResponse]
 	enableKey  *connect.Client[v1.EnableKeyRequest, v1.EnableKeyResponse]
+	changeKeys *connect.Client[v1.ChangeKeysRequest, v1.ChangeKeysResponse]
+	exportKeys *connect.Client[v1.ExportKeysRequest, v1.ExportKeysResponse]
 }
 
 // CreateKey calls latchkey.admin.v1.KeyService.CreateKey.
@@ -245,6 +270,16 @@ func (c *keyServiceClient) EnableKey(ctx context.Context, req *connect.Request[v
 	return c.enableKey.CallUnary(ctx, req)
 }
 
+// ChangeKeys calls latchkey.admin.v1.KeyService.ChangeKeys.
+func (c *keyServiceClient) ChangeKeys(ctx context.Context, req *connect.Request[v1.ChangeKeysRequest]) (*connect.Response[v1.ChangeKeysResponse], error) {
+	return c.changeKeys.CallUnary(ctx, req)
+}
+
+// ExportKeys calls latchkey.admin.v1.KeyService.ExportKeys.
+func (c *keyServiceClient) ExportKeys(ctx context.Context, req *connect.Request[v1.ExportKeysRequest]) (*connect.Response[v1.ExportKeysResponse], error) {
+	return c.exportKeys.CallUnary(ctx, req)
+}
+
 // KeyServiceHandler is an implementation of the latchkey.admin.v1.KeyService service.
 type KeyServiceHandler interface {
 	// CreateKey mints a key and returns its token, once.
@@ -265,6 +300,10 @@ type KeyServiceHandler interface {
 	DisableKey(context.Context, *connect.Request[v1.DisableKeyRequest]) (*connect.Response[v1.DisableKeyResponse], error)
 	// EnableKey switches a disabled key on.
 	EnableKey(context.Context, *connect.Request[v1.EnableKeyRequest]) (*connect.Response[v1.EnableKeyResponse], error)
+	// ChangeKeys does one thing to the keys of a selection, some at a time: each call is one write.
+	ChangeKeys(context.Context, *connect.Request[v1.ChangeKeysRequest]) (*connect.Response[v1.ChangeKeysResponse], error)
+	// ExportKeys returns keys with all that is kept of them but tokens, as ImportKeys takes them.
+	ExportKeys(context.Context, *connect.Request[v1.ExportKeysRequest]) (*connect.Response[v1.ExportKeysResponse], error)
 }
 
 // NewKeyServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -328,6 +367,18 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 		connect.WithSchema(keyServiceMethods.ByName("EnableKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	keyServiceChangeKeysHandler := connect.NewUnaryHandler(
+		KeyServiceChangeKeysProcedure,
+		svc.ChangeKeys,
+		connect.WithSchema(keyServiceMethods.ByName("ChangeKeys")),
+		connect.WithHandlerOptions(opts...),
+	)
+	keyServiceExportKeysHandler := connect.NewUnaryHandler(
+		KeyServiceExportKeysProcedure,
+		svc.ExportKeys,
+		connect.WithSchema(keyServiceMethods.ByName("ExportKeys")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/latchkey.admin.v1.KeyService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case KeyServiceCreateKeyProcedure:
@@ -348,6 +399,10 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 			keyServiceDisableKeyHandler.ServeHTTP(w, r)
 		case KeyServiceEnableKeyProcedure:
 			keyServiceEnableKeyHandler.ServeHTTP(w, r)
+		case KeyServiceChangeKeysProcedure:
+			keyServiceChangeKeysHandler.ServeHTTP(w, r)
+		case KeyServiceExportKeysProcedure:
+			keyServiceExportKeysHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -391,6 +446,14 @@ func (UnimplementedKeyServiceHandler) DisableKey(context.Context, *connect.Reque
 
 func (UnimplementedKeyServiceHandler) EnableKey(context.Context, *connect.Request[v1.EnableKeyRequest]) (*connect.Response[v1.EnableKeyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.KeyService.EnableKey is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) ChangeKeys(context.Context, *connect.Request[v1.ChangeKeysRequest]) (*connect.Response[v1.ChangeKeysResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.KeyService.ChangeKeys is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) ExportKeys(context.Context, *connect.Request[v1.ExportKeysRequest]) (*connect.Response[v1.ExportKeysResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.KeyService.ExportKeys is not implemented"))
 }
 
 // DirectoryServiceClient is a client for the latchkey.admin.v1.DirectoryService service.
@@ -495,6 +558,8 @@ func (UnimplementedDirectoryServiceHandler) GetDirectory(context.Context, *conne
 
 // PolicyServiceClient is a client for the latchkey.admin.v1.PolicyService service.
 type PolicyServiceClient interface {
+	// DiffPolicy says what would change if one policy took the place of another, and for how many live keys.
+	DiffPolicy(context.Context, *connect.Request[v1.DiffPolicyRequest]) (*connect.Response[v1.DiffPolicyResponse], error)
 	// ApplyPolicy puts a policy in use, in place of the one of that name.
 	ApplyPolicy(context.Context, *connect.Request[v1.ApplyPolicyRequest]) (*connect.Response[v1.ApplyPolicyResponse], error)
 	// RemovePolicy takes a policy away.
@@ -514,6 +579,12 @@ func NewPolicyServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 	baseURL = strings.TrimRight(baseURL, "/")
 	policyServiceMethods := v1.File_latchkey_admin_v1_admin_proto.Services().ByName("PolicyService").Methods()
 	return &policyServiceClient{
+		diffPolicy: connect.NewClient[v1.DiffPolicyRequest, v1.DiffPolicyResponse](
+			httpClient,
+			baseURL+PolicyServiceDiffPolicyProcedure,
+			connect.WithSchema(policyServiceMethods.ByName("DiffPolicy")),
+			connect.WithClientOptions(opts...),
+		),
 		applyPolicy: connect.NewClient[v1.ApplyPolicyRequest, v1.ApplyPolicyResponse](
 			httpClient,
 			baseURL+PolicyServiceApplyPolicyProcedure,
@@ -537,9 +608,15 @@ func NewPolicyServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 
 // policyServiceClient implements PolicyServiceClient.
 type policyServiceClient struct {
+	diffPolicy   *connect.Client[v1.DiffPolicyRequest, v1.DiffPolicyResponse]
 	applyPolicy  *connect.Client[v1.ApplyPolicyRequest, v1.ApplyPolicyResponse]
 	removePolicy *connect.Client[v1.RemovePolicyRequest, v1.RemovePolicyResponse]
 	listPolicies *connect.Client[v1.ListPoliciesRequest, v1.ListPoliciesResponse]
+}
+
+// DiffPolicy calls latchkey.admin.v1.PolicyService.DiffPolicy.
+func (c *policyServiceClient) DiffPolicy(ctx context.Context, req *connect.Request[v1.DiffPolicyRequest]) (*connect.Response[v1.DiffPolicyResponse], error) {
+	return c.diffPolicy.CallUnary(ctx, req)
 }
 
 // ApplyPolicy calls latchkey.admin.v1.PolicyService.ApplyPolicy.
@@ -559,6 +636,8 @@ func (c *policyServiceClient) ListPolicies(ctx context.Context, req *connect.Req
 
 // PolicyServiceHandler is an implementation of the latchkey.admin.v1.PolicyService service.
 type PolicyServiceHandler interface {
+	// DiffPolicy says what would change if one policy took the place of another, and for how many live keys.
+	DiffPolicy(context.Context, *connect.Request[v1.DiffPolicyRequest]) (*connect.Response[v1.DiffPolicyResponse], error)
 	// ApplyPolicy puts a policy in use, in place of the one of that name.
 	ApplyPolicy(context.Context, *connect.Request[v1.ApplyPolicyRequest]) (*connect.Response[v1.ApplyPolicyResponse], error)
 	// RemovePolicy takes a policy away.
@@ -574,6 +653,12 @@ type PolicyServiceHandler interface {
 // and JSON codecs. They also support gzip compression.
 func NewPolicyServiceHandler(svc PolicyServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
 	policyServiceMethods := v1.File_latchkey_admin_v1_admin_proto.Services().ByName("PolicyService").Methods()
+	policyServiceDiffPolicyHandler := connect.NewUnaryHandler(
+		PolicyServiceDiffPolicyProcedure,
+		svc.DiffPolicy,
+		connect.WithSchema(policyServiceMethods.ByName("DiffPolicy")),
+		connect.WithHandlerOptions(opts...),
+	)
 	policyServiceApplyPolicyHandler := connect.NewUnaryHandler(
 		PolicyServiceApplyPolicyProcedure,
 		svc.ApplyPolicy,
@@ -594,6 +679,8 @@ func NewPolicyServiceHandler(svc PolicyServiceHandler, opts ...connect.HandlerOp
 	)
 	return "/latchkey.admin.v1.PolicyService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
+		case PolicyServiceDiffPolicyProcedure:
+			policyServiceDiffPolicyHandler.ServeHTTP(w, r)
 		case PolicyServiceApplyPolicyProcedure:
 			policyServiceApplyPolicyHandler.ServeHTTP(w, r)
 		case PolicyServiceRemovePolicyProcedure:
@@ -608,6 +695,10 @@ func NewPolicyServiceHandler(svc PolicyServiceHandler, opts ...connect.HandlerOp
 
 // UnimplementedPolicyServiceHandler returns CodeUnimplemented from all methods.
 type UnimplementedPolicyServiceHandler struct{}
+
+func (UnimplementedPolicyServiceHandler) DiffPolicy(context.Context, *connect.Request[v1.DiffPolicyRequest]) (*connect.Response[v1.DiffPolicyResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.PolicyService.DiffPolicy is not implemented"))
+}
 
 func (UnimplementedPolicyServiceHandler) ApplyPolicy(context.Context, *connect.Request[v1.ApplyPolicyRequest]) (*connect.Response[v1.ApplyPolicyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.PolicyService.ApplyPolicy is not implemented"))

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
+)
+
+// exportPage is how many keys are asked for at a time.
+const exportPage = 5000
+
+func newKeysExport() *cobra.Command {
+	q := &adminv1.ExportKeysRequest{Selection: &adminv1.KeySelection{}, PageSize: exportPage}
+	var file string
+	cmd := &cobra.Command{
+		Use:   "export [flags]",
+		Short: "Write keys with all that is kept of them, as import takes them",
+		Long: `Write keys with all that is kept of them, one JSON object a line, by id: to stdout, or
+to a new file (0600). "latchkey keys import" puts them back as they were, revoked ones
+as revoked. There is no token in it, only the SHA-256 of each; of keys that may be
+shown again the token is not exported.
+
+Keys are read while others write. If nobody did, what is written is of one revision;
+else a key that was changed meanwhile is as it was or as it became, and that is said
+on stderr. For a copy of a store as it is, see "latchkey db backup".`,
+		Example: `  latchkey keys export -f keys.ndjson
+  latchkey keys export --policy kodey --status active | jq -r .id
+  latchkey keys export -f keys.ndjson -o json`,
+		Args: exactly(),
+	}
+	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {
+		if c.json() && file == "-" {
+			return usagef("-o json is about the report, and stdout has the keys: name a file for them with -f, or leave -o out")
+		}
+		var done *exported
+		err := toFile(cmd, file, func(w io.Writer) (err error) {
+			done, err = c.exportKeys(cmd, q, w)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if !proto.Equal(done.from, done.to) {
+			note(cmd, "Keys were written meanwhile: what was exported is between the revisions %d and %d.", done.from.GetRevision(), done.to.GetRevision())
+		}
+		if file == "-" {
+			return nil
+		}
+		return done.print(cmd, c, file)
+	})
+	cmd.Flags().StringVarP(&file, "file", "f", "-", "new file to write; - for stdout")
+	addSelection(cmd, q.Selection, "")
+	return cmd
+}
+
+// exported is what was exported, and from which revision to which.
+type exported struct {
+	keys     int
+	from, to *adminv1.Position
+}
+
+func (e *exported) print(cmd *cobra.Command, c *client, file string) error {
+	if !c.json() {
+		return printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) {
+			row(t, "file", file)
+			row(t, "keys", fmt.Sprint(e.keys))
+			row(t, "revision", fmt.Sprint(e.to.GetRevision()))
+		})
+	}
+	from, err := messageJSON(e.from)
+	to, err2 := messageJSON(e.to)
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	text, err := json.Marshal(struct {
+		File string          `json:"file"`
+		Keys int             `json:"keys"`
+		From json.RawMessage `json:"from"`
+		To   json.RawMessage `json:"to"`
+	}{file, e.keys, from, to})
+	if err != nil {
+		return err
+	}
+	return printJSON(cmd.OutOrStdout(), text)
+}
+
+// toFile has a file written that is there only once it is whole; or writes to
+// stdout for "-".
+func toFile(cmd *cobra.Command, path string, write func(io.Writer) error) (err error) {
+	if path == "-" {
+		w := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
+		return errors.Join(write(w), w.Flush())
+	}
+	if err := vacant(path); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(f, 1<<16)
+	err = write(w)
+	if err == nil {
+		err = errors.Join(w.Flush(), f.Sync())
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = vacant(path)
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// exportKeys writes all keys that are selected, page by page.
+func (c *client) exportKeys(cmd *cobra.Command, q *adminv1.ExportKeysRequest, w io.Writer) (*exported, error) {
+	done := &exported{}
+	p := newProgress(cmd, "keys exported", 0)
+	defer p.end()
+	lines := json.NewEncoder(w)
+	lines.SetEscapeHTML(false)
+	for {
+		page, err := ask(cmd.Context(), c.keys.ExportKeys, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range page.GetKeys() {
+			if err := lines.Encode(exportLineOf(k)); err != nil {
+				return nil, err
+			}
+		}
+		if done.to = page.GetPosition(); done.from == nil {
+			done.from = done.to
+		}
+		done.keys += len(page.GetKeys())
+		p.at(done.keys)
+		if q.PageToken = page.GetNextPageToken(); q.PageToken == "" {
+			return done, nil
+		}
+	}
+}
+
+// exportLine is a line of an export: the fields that an import takes.
+type exportLine struct {
+	ID            string         `json:"id"`
+	Policy        string         `json:"policy"`
+	Type          string         `json:"type"`
+	Environment   string         `json:"environment,omitempty"`
+	Tenant        string         `json:"tenant,omitempty"`
+	Principal     string         `json:"principal,omitempty"`
+	Creator       string         `json:"creator,omitempty"`
+	Role          string         `json:"role,omitempty"`
+	Scopes        []string       `json:"scopes,omitempty"`
+	Name          string         `json:"name,omitempty"`
+	Description   string         `json:"description,omitempty"`
+	System        bool           `json:"system,omitempty"`
+	TokenSHA256   string         `json:"token_sha256"`
+	Prefix        string         `json:"prefix,omitempty"`
+	Last4         string         `json:"last4,omitempty"`
+	CreatedAt     string         `json:"created_at"`
+	RotatedAt     string         `json:"rotated_at,omitempty"`
+	ExpiresAt     string         `json:"expires_at,omitempty"`
+	RevokedAt     string         `json:"revoked_at,omitempty"`
+	Disabled      bool           `json:"disabled,omitempty"`
+	FormerSecrets []exportSecret `json:"former_secrets,omitempty"`
+}
+
+type exportSecret struct {
+	TokenSHA256 string `json:"token_sha256"`
+	Prefix      string `json:"prefix,omitempty"`
+	Last4       string `json:"last4,omitempty"`
+	CreatedAt   string `json:"created_at,omitempty"`
+	Until       string `json:"until"`
+}
+
+func exportLineOf(k *adminv1.ImportKey) *exportLine {
+	f := k.GetKey()
+	l := &exportLine{
+		ID: k.GetId(), Policy: f.GetPolicy(), Type: f.GetType(), Environment: f.GetEnvironment(), Tenant: f.GetTenant(), Principal: f.GetPrincipal(),
+		Creator: k.GetCreator(), Role: f.GetRole(), Scopes: f.GetScopes(), Name: f.GetName(), Description: f.GetDescription(), System: f.GetSystem(),
+		TokenSHA256: k.GetTokenSha256(), Prefix: k.GetPrefix(), Last4: k.GetLast4(),
+		CreatedAt: exact(k.GetCreatedAt()), RotatedAt: exact(k.GetRotatedAt()), ExpiresAt: exact(f.GetExpiresAt()), RevokedAt: exact(k.GetRevokedAt()),
+		Disabled: k.GetDisabled(),
+	}
+	for _, s := range k.GetFormerSecrets() {
+		l.FormerSecrets = append(l.FormerSecrets, exportSecret{s.GetTokenSha256(), s.GetPrefix(), s.GetLast4(), exact(s.GetCreatedAt()), exact(s.GetUntil())})
+	}
+	return l
+}
+
+// exact is a time to the nanosecond, so that it is the same when it is read.
+func exact(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return t.AsTime().UTC().Format(time.RFC3339Nano)
+}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
+)
+
+const (
+	// manyPage is how many keys are written at once, and manyLook how many are
+	// looked at.
+	manyPage, manyLook = 2000, 10_000
+	// manyShown is how many keys a table has, and manyRefused how many refusals are told.
+	manyShown, manyRefused = 100, 20
+)
+
+// many is the part of a command that does the same to all keys of a selection.
+type many struct {
+	q    *adminv1.ChangeKeysRequest
+	yes  bool
+	verb string // revoke
+	past string // revoked
+	more string // what is added to the question: " for good"
+}
+
+// addMany gives a command on one key the flags that select many in its place.
+func addMany(cmd *cobra.Command, verb, past, more string) *many {
+	m := &many{q: &adminv1.ChangeKeysRequest{Selection: &adminv1.KeySelection{}}, verb: verb, past: past, more: more}
+	cmd.Flags().BoolVar(&m.yes, "yes", false, verb+" all keys that the flags select, without a question")
+	one := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 && m.selects() {
+			return nil
+		}
+		return one(cmd, args)
+	}
+	return m
+}
+
+// addSelection gives a command the flags that select keys. With a creator's flag
+// of another name, --creator is left to the command.
+func addSelection(cmd *cobra.Command, s *adminv1.KeySelection, creator string) {
+	f := cmd.Flags()
+	f.StringVar(&s.Policy, "policy", "", "only keys of this policy")
+	f.StringVar(&s.Type, "type", "", "only keys of this type")
+	f.StringVar(&s.Tenant, "tenant", "", "only keys of this tenant")
+	f.StringVar(&s.Principal, "principal", "", "only keys of this principal")
+	f.StringVar(&s.Environment, "environment", "", "only keys of this environment")
+	f.StringVar(&s.Status, "status", "", "only keys of this status: active, retiring, disabled, expired or revoked")
+	if creator == "" {
+		creator = "creator"
+	}
+	f.StringVar(&s.Creator, creator, "", "only keys that this principal made")
+	arguments := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if f.Changed(creator) && s.Creator == "" {
+			return emptyName(creator)
+		}
+		return arguments(cmd, args)
+	}
+}
+
+// selects reports whether keys are selected.
+func (m *many) selects() bool { return !proto.Equal(m.q.Selection, &adminv1.KeySelection{}) }
+
+// alone is the check that one key or many are named, and not both.
+func (m *many) alone(args []string) error {
+	if len(args) > 0 && (m.selects() || m.yes) {
+		return usagef("an ID names one key, and flags that select, with --yes, are for many: give one or the other")
+	}
+	return nil
+}
+
+// outcome is what became of many keys.
+type outcome struct {
+	changed int
+	refused int
+	at      *adminv1.Position // of the last write
+	errs    []error
+}
+
+// run looks how many keys it is about, asks, and changes them.
+func (m *many) run(cmd *cobra.Command, c *client, w *waiting) error {
+	if !m.yes && !m.q.DryRun {
+		if err := m.ask(cmd, c); err != nil {
+			return err
+		}
+	}
+	out := newManyOutput(cmd, c, w.on())
+	done, err := m.change(cmd, c, m.q.DryRun, out.add)
+	noteDryRun(cmd, m.q.DryRun)
+	errs := append([]error{err}, done.errs...)
+	if more := done.refused - len(done.errs); more > 0 {
+		errs = append(errs, fmt.Errorf("… and %d more were refused", more))
+	}
+	var r *adminv1.Receipt
+	if w.on() && err == nil {
+		// Everything up to the last write is what they must know; up to the newest where all was done before.
+		r, err = c.receiptOf(cmd, w, done.at)
+		errs = append(errs, err)
+	}
+	return errors.Join(append([]error{out.end(m, done, r)}, errs...)...)
+}
+
+// ask tells how many keys it is about, and asks whoever is there.
+func (m *many) ask(cmd *cobra.Command, c *client) error {
+	would, err := m.change(cmd, c, true, nil)
+	if err != nil {
+		return err
+	}
+	if would.refused > 0 {
+		note(cmd, "%d more keys are selected and can't be %s: --dry-run tells which and why.", would.refused, m.past)
+	}
+	if !asks(cmd) {
+		return usagef("this would %s %s%s: add --yes, or look first with --dry-run", m.verb, keyCount(would.changed), m.more)
+	}
+	if would.changed == 0 {
+		return nil
+	}
+	return confirm(cmd, "%s%s %s%s?", string(m.verb[0]-'a'+'A'), m.verb[1:], keyCount(would.changed), m.more)
+}
+
+func keyCount(n int) string {
+	if n == 1 {
+		return "1 key"
+	}
+	return fmt.Sprintf("%d keys", n)
+}
+
+// change does it, page by page: each is one write, and what was written stays
+// so. Doing it again goes on where it was broken off.
+func (m *many) change(cmd *cobra.Command, c *client, dryRun bool, each func(*adminv1.Key) error) (done outcome, err error) {
+	q := proto.Clone(m.q).(*adminv1.ChangeKeysRequest)
+	q.DryRun, q.OmitKeys, q.PageSize = dryRun, each == nil, manyPage
+	if dryRun {
+		q.PageSize = manyLook
+	}
+	p := newProgress(cmd, "keys "+m.past, 0)
+	defer p.end()
+	for {
+		a, err := ask(cmd.Context(), c.keys.ChangeKeys, q)
+		if err != nil {
+			err = c.explain(err)
+			if done.changed > 0 && !dryRun {
+				err = fmt.Errorf("%w\n%d keys are %s: run the same command again to go on", err, done.changed, m.past)
+			}
+			return done, err
+		}
+		done.changed += int(a.GetChanged())
+		done.refused += len(a.GetRefusals())
+		if a.GetChanged() > 0 {
+			done.at = a.GetPosition()
+		}
+		for _, r := range a.GetRefusals() {
+			if len(done.errs) < manyRefused {
+				done.errs = append(done.errs, fmt.Errorf("%s: %s", r.GetId(), r.GetMessage()))
+			}
+		}
+		for _, k := range a.GetKeys() {
+			if err := each(k); err != nil {
+				return done, err
+			}
+		}
+		p.at(done.changed)
+		if q.PageToken = a.GetNextPageToken(); q.PageToken == "" {
+			return done, nil
+		}
+	}
+}
+
+// manyOutput prints keys as they are changed: as one JSON document, however
+// many they are, or the first of them in a table.
+type manyOutput struct {
+	cmd     *cobra.Command
+	client  *client
+	receipt bool
+	array   *arrayWriter
+	first   []*adminv1.Key
+	n       int
+}
+
+func newManyOutput(cmd *cobra.Command, c *client, receipt bool) *manyOutput {
+	return &manyOutput{cmd: cmd, client: c, receipt: receipt, array: &arrayWriter{w: cmd.OutOrStdout()}}
+}
+
+func (o *manyOutput) add(k *adminv1.Key) error {
+	o.n++
+	if !o.client.json() {
+		if len(o.first) < manyShown {
+			o.first = append(o.first, k)
+		}
+		return nil
+	}
+	if o.n == 1 && o.receipt {
+		if _, err := fmt.Fprint(o.array.w, `{"keys": `); err != nil {
+			return err
+		}
+	}
+	one, err := messageJSON(k)
+	if err != nil {
+		return err
+	}
+	return o.array.add(one)
+}
+
+// end prints what is left: the end of the document or the table, and the receipt.
+func (o *manyOutput) end(m *many, done outcome, r *adminv1.Receipt) error {
+	w := o.cmd.OutOrStdout()
+	if o.client.json() {
+		if o.n == 0 && o.receipt {
+			if _, err := fmt.Fprint(w, `{"keys": `); err != nil {
+				return err
+			}
+		}
+		if err := o.array.end(); err != nil {
+			return err
+		}
+		if o.receipt {
+			return o.endReceipt(r)
+		}
+		return newline(w)
+	}
+	if err := o.client.printKeys(o.cmd, o.first); err != nil {
+		return err
+	}
+	return printTable(w, func(t *tabwriter.Writer) {
+		if o.n > len(o.first) {
+			_, _ = fmt.Fprintf(t, "… and %d more\n", o.n-len(o.first))
+		}
+		if r != nil {
+			receiptTable(t, r)
+		}
+	})
+}
+
+// endReceipt ends an object that has begun with its keys.
+func (o *manyOutput) endReceipt(r *adminv1.Receipt) error {
+	w := o.cmd.OutOrStdout()
+	if r == nil { // which an error tells about
+		_, err := fmt.Fprintln(w, "}")
+		return err
+	}
+	members, err := receiptMembers(r)
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(members, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, ",%s\n", text[1:])
+	return err
+}
