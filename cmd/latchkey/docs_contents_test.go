@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	headline = regexp.MustCompile("(?m)^#{1,6} (.*)$")
+	titles   = regexp.MustCompile("(?m)^#{1,6} (.*)$")
 	leads    = regexp.MustCompile(`\]\(([^)\s#]*)#([^)\s]+)\)`)
 	anyFence = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
 	// What a heading's anchor leaves out of it.
@@ -22,7 +22,7 @@ var (
 func anchorsOf(t *testing.T, name string) map[string]bool {
 	t.Helper()
 	anchors := map[string]bool{}
-	for _, h := range headline.FindAllStringSubmatch(anyFence.ReplaceAllString(readDocument(t, name), ""), -1) {
+	for _, h := range titles.FindAllStringSubmatch(anyFence.ReplaceAllString(readDocument(t, name), ""), -1) {
 		anchors[strings.ReplaceAll(unlinked.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-")] = true
 	}
 	return anchors
