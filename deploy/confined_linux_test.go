@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -17,6 +18,7 @@ func confined(t *testing.T, r *running, uid int) {
 			t.Errorf("%s isn't confined: want %s in\n%s", r.name, want, status)
 		}
 	}
+	t.Logf("%s:\n%s", r.name, strings.Join(regexp.MustCompile(`(?m)^(Uid|Groups|CapEff|NoNewPrivs|Seccomp):.*$`).FindAllString(status, -1), "\n"))
 	mounts := readFile(t, fmt.Sprintf("/proc/%d/mountinfo", r.pid(t)))
 	if !regexp.MustCompile(`(?m)^\d+ \d+ \S+ \S+ / ro,`).MatchString(mounts) {
 		t.Errorf("%s may write to its root:\n%s", r.name, mounts)

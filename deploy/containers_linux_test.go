@@ -27,7 +27,7 @@ func TestContainers(t *testing.T) {
 		t.Run(target, func(t *testing.T) { b.holds(t, target, here) })
 	}
 	t.Run("pods", func(t *testing.T) { podsOf(t, b, runc, names) })
-	if os.Getenv("LATCHKEY_IMAGES") != "all" {
+	if !everyImage() {
 		return
 	}
 	t.Run("arm64", func(t *testing.T) {
