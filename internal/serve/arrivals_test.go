@@ -9,25 +9,23 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// Who connects and says nothing, or half of what a peer says first, doesn't keep a server from ending; nor is a peer who
-// has said it cut off for that.
+// Who connects and says nothing, or half of what a peer says first, doesn't keep a server from ending.
 func TestSilentConnectionsDontKeepAServerFromEnding(t *testing.T) {
-	for name, serveOn := range map[string]func(net.Listener) (func(context.Context) error, *Health){
-		"checks": func(l net.Listener) (func(context.Context) error, *Health) {
-			h, g := NewHealth(), NewGRPC()
-			h.Register(g)
-			return func(ctx context.Context) error { return g.Run(ctx, l) }, h
+	for name, serveOn := range map[string]func(net.Listener) func(context.Context) error{
+		"checks": func(l net.Listener) func(context.Context) error {
+			g := NewGRPC()
+			NewHealth().Register(g)
+			return func(ctx context.Context) error { return g.Run(ctx, l) }
 		},
-		"streams": func(l net.Listener) (func(context.Context) error, *Health) {
-			h, s := NewHealth(), NewStreams()
-			h.Register(s)
-			return func(ctx context.Context) error { return s.Run(ctx, l) }, h
+		"streams": func(l net.Listener) func(context.Context) error {
+			s := NewStreams()
+			NewHealth().Register(s)
+			return func(ctx context.Context) error { return s.Run(ctx, l) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := local(t)
-			run, _ := serveOn(l)
-			stop := start(t, run)
+			stop := start(t, serveOn(l))
 			if _, err := healthClient(t, l).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: Liveness}); err != nil {
 				t.Fatal(err)
 			}
@@ -51,5 +49,41 @@ func TestSilentConnectionsDontKeepAServerFromEnding(t *testing.T) {
 				t.Errorf("it took %s", took)
 			}
 		})
+	}
+}
+
+// A peer who is answered has arrived, and isn't cut off.
+func TestArrivalsAreOver(t *testing.T) {
+	l, h, g := local(t), NewHealth(), NewGRPC()
+	h.Register(g)
+	var arriving arrivals
+	done := make(chan struct{})
+	go func() { defer close(done); _ = g.Serve(arriving.listener(boundedListener{l, g.connections})) }()
+	defer func() { g.Stop(); <-done }()
+	client := healthClient(t, l)
+	ask := func() {
+		t.Helper()
+		if _, err := client.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: Liveness}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask()
+	arriving.mu.Lock()
+	if n := len(arriving.open); n != 0 {
+		t.Errorf("%d connections are still on their way", n)
+	}
+	arriving.mu.Unlock()
+	watch, err := client.Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: Liveness})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	arriving.cut()
+	ask()
+	h.server.SetServingStatus(Liveness, notServing)
+	if r, err := watch.Recv(); err != nil || r.GetStatus() != notServing {
+		t.Errorf("the stream was cut: %v, %v", r, err)
 	}
 }
