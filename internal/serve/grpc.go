@@ -62,14 +62,15 @@ func (g *GRPC) Run(ctx context.Context, l net.Listener) error {
 	defer func() { close(ended); <-swept }()
 
 	served := make(chan error, 1)
-	go func() { served <- g.Serve(boundedListener{l, g.connections}) }()
+	var arriving arrivals
+	go func() { served <- g.Serve(arriving.listener(boundedListener{l, g.connections})) }()
 	select {
 	case err := <-served:
 		return err
 	case <-ctx.Done():
 	}
-	timer := time.AfterFunc(drainTime, g.Stop)
-	defer timer.Stop()
+	defer time.AfterFunc(arrivalTime, arriving.cut).Stop()
+	defer time.AfterFunc(drainTime, g.Stop).Stop()
 	g.drain()
 	g.GracefulStop()
 	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {

@@ -55,12 +55,14 @@ func NewStreams(options ...grpc.ServerOption) *Streams {
 // Run serves on the listener until the context ends. Its streams are cut then: peers come again.
 func (s *Streams) Run(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(stallListener{netutil.LimitListener(l, maxFollowers)}) }()
+	var arriving arrivals
+	go func() { served <- s.Serve(arriving.listener(stallListener{netutil.LimitListener(l, maxFollowers)})) }()
 	select {
 	case err := <-served:
 		return err
 	case <-ctx.Done():
 	}
+	arriving.cut()
 	s.Stop()
 	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return err
