@@ -23,7 +23,7 @@ var chainRules = []Rule{
 		"put it before the ext_authz filter, or take it out",
 	},
 	{
-		"shared-cache", Error, "the answer for one key is handed to another",
+		"shared-cache", Warning, "the answer for one key may be handed to another",
 		"Latchkey has taken the credential out of the request, so that the cache sees nothing that tells callers apart",
 		"cache in the API, or not at all",
 	},
