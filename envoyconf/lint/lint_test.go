@@ -55,6 +55,7 @@ func TestFragments(t *testing.T) {
 		"a manager":                    {manager(guarded + everything), nil},
 		"a manager that asks nobody":   {manager("  httpFilters: [{ name: r, typedConfig: { '@type': t/envoy.extensions.filters.http.router.v3.Router } }]\n" + everything), []string{"no-check"}},
 		"one that only redirects":      {manager("  httpFilters: [{ name: r }]\n  routeConfig: { virtualHosts: [{ domains: ['*'], routes: [{ match: { prefix: / }, redirect: { httpsRedirect: true } }] }] }\n"), nil},
+		"one for health checks":        {manager("  httpFilters: [{ name: h, typedConfig: { '@type': t/envoy.extensions.filters.http.health_check.v3.HealthCheck } }]\n  routeConfig: { name: health }\n"), nil},
 		"one for requests from here":   {"name: out\ntrafficDirection: OUTBOUND\nfilterChains: [{ filters: [{ typedConfig: { '@type': t/HttpConnectionManager, httpFilters: [{ name: r }] } }] }]", nil},
 		"routes by name":               {"static_resources:\n  listeners:\n  - filter_chains:\n    - filters:\n      - " + strings.ReplaceAll(manager(guarded+"  rds: { routeConfigName: r }\n"), "\n", "\n        ") + "\nroutes: [{ name: r, virtual_hosts: [{ name: all, domains: [a.example], routes: [{ match: { prefix: / } }] }] }]", []string{"no-catch-all"}},
 		"routes from nowhere":          {manager(guarded + "  rds: { routeConfigName: r }\n"), []string{"routes-unseen"}},
