@@ -22,6 +22,7 @@ func FuzzFile(f *testing.F) {
 	}
 	f.Add("typed_config: {'@type': t/HttpConnectionManager, http_filters: [{typed_config: {'@type': t/x.http.ext_authz.v3.ExtAuthz}}, [], null, 1]}")
 	f.Add("virtual_hosts: [{domains: x, routes: [{match: [], typed_per_filter_config: {a: {'@type': t/FilterConfig}}}]}, 3]")
+	f.Add("http_filters: [{config_discovery: {type_urls: [x.http.ext_authz.v3.ExtAuthz]}}, {name: x}]")
 	f.Add("a: &a {b: *a}")
 	f.Add(`{"name":"x","connect_timeout":"1s","load_assignment":{"endpoints":[{"lb_endpoints":[null,{}]}]}}`)
 	f.Fuzz(func(t *testing.T, src string) {

@@ -55,6 +55,7 @@ func TestFragments(t *testing.T) {
 		"a manager":                    {manager(guarded + everything), nil},
 		"a manager that asks nobody":   {manager("  httpFilters: [{ name: r, typedConfig: { '@type': t/envoy.extensions.filters.http.router.v3.Router } }]\n" + everything), []string{"no-check"}},
 		"one that only redirects":      {manager("  httpFilters: [{ name: r }]\n  routeConfig: { virtualHosts: [{ domains: ['*'], routes: [{ match: { prefix: / }, redirect: { httpsRedirect: true } }] }] }\n"), nil},
+		"one for health checks":        {manager("  httpFilters: [{ name: h, typedConfig: { '@type': t/envoy.extensions.filters.http.health_check.v3.HealthCheck } }]\n  routeConfig: { name: health }\n"), nil},
 		"one for requests from here":   {"name: out\ntrafficDirection: OUTBOUND\nfilterChains: [{ filters: [{ typedConfig: { '@type': t/HttpConnectionManager, httpFilters: [{ name: r }] } }] }]", nil},
 		"routes by name":               {"static_resources:\n  listeners:\n  - filter_chains:\n    - filters:\n      - " + strings.ReplaceAll(manager(guarded+"  rds: { routeConfigName: r }\n"), "\n", "\n        ") + "\nroutes: [{ name: r, virtual_hosts: [{ name: all, domains: [a.example], routes: [{ match: { prefix: / } }] }] }]", []string{"no-catch-all"}},
 		"routes from nowhere":          {manager(guarded + "  rds: { routeConfigName: r }\n"), []string{"routes-unseen"}},
@@ -63,6 +64,8 @@ func TestFragments(t *testing.T) {
 		"a cluster":                    {"name: x\nconnect_timeout: 1s\nhttp2_protocol_options: {}\ncommon_lb_config: { healthy_panic_threshold: {} }\ncircuit_breakers: { thresholds: [{ max_requests: 5000, max_pending_requests: 5000 }, { priority: HIGH, max_requests: 1 }] }", []string{"health-check"}},
 		"a cluster that isn't there":   {"static_resources:\n  clusters: [{ name: api, connect_timeout: 1s }]\nfilter:" + strings.ReplaceAll(filter, "\n", "\n  "), []string{"cluster-unseen"}},
 		"resources of a control plane": {"resources:\n- '@type': type.googleapis.com/envoy.config.cluster.v3.Cluster\n  name: x\n  http2_protocol_options: {}\n  common_lb_config: { healthy_panic_threshold: { value: 0 } }\n  health_checks: [{ grpc_health_check: {} }]\n", []string{"small-limits"}},
+		"a filter from elsewhere":      {manager("  httpFilters: [{ name: e, configDiscovery: { typeUrls: [t/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz] } }]\n" + everything), []string{"check-unseen"}},
+		"a script from elsewhere":      {manager(guarded + "  - { name: w, configDiscovery: { typeUrls: [t/envoy.extensions.filters.http.wasm.v3.Wasm] } }\n" + everything), []string{"rewrites-after"}},
 		"a wrapped script":             {manager(guarded + "  - { name: w, typedConfig: { '@type': t/xds.type.v3.TypedStruct, type_url: t/envoy.extensions.filters.http.wasm.v3.Wasm, value: {} } }\n" + everything), []string{"rewrites-after"}},
 		"anchors":                      {"a: &a { failure_mode_allow: true, grpc_service: {} }\nb: [*a, *a]", []string{"all-headers-shown", "failure-mode-allow", "mutations-open", "raw-headers", "status-on-error", "validate-mutations"}},
 	} {

@@ -23,7 +23,7 @@ var chainRules = []Rule{
 		"put it before the ext_authz filter, or take it out",
 	},
 	{
-		"shared-cache", Error, "the answer for one key is handed to another",
+		"shared-cache", Warning, "the answer for one key may be handed to another",
 		"Latchkey has taken the credential out of the request, so that the cache sees nothing that tells callers apart",
 		"cache in the API, or not at all",
 	},
@@ -89,10 +89,13 @@ func lookAtChains(l *linter) {
 	}
 }
 
-// answersItself reports whether every route of a manager is a redirect or a fixed answer: nothing reaches the API.
+// answersItself reports whether no route of a manager leads anywhere: all are redirects or fixed answers, or there are none.
 func answersItself(m *manager) bool {
-	hosts := m.get("route_config", "virtual_hosts").items()
-	for _, host := range hosts {
+	routes := m.get("route_config")
+	if !routes.ok() || routes.get("vhds").ok() {
+		return false
+	}
+	for _, host := range routes.get("virtual_hosts").items() {
 		if host.get("matcher").ok() {
 			return false
 		}
@@ -102,7 +105,7 @@ func answersItself(m *manager) bool {
 			}
 		}
 	}
-	return len(hosts) > 0
+	return true
 }
 
 // lookAtChainsOf compares the filter chains of a listener: where one asks, none may pass bytes on.

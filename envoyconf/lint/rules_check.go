@@ -3,8 +3,6 @@ package lint
 import (
 	"fmt"
 	"time"
-
-	"github.com/latchkey/latchkey/internal/strictyaml"
 )
 
 // checkRules are about the ext_authz filter itself: when it asks, and what it makes of no answer.
@@ -63,6 +61,11 @@ var checkRules = []Rule{
 		"route-cache-cleared", Warning, "a request may take another route than it was checked for",
 		"after the answer the route is chosen anew, by headers that the answer has changed",
 		"set clear_route_cache: false",
+	},
+	{
+		"check-unseen", Note, "nothing that is known",
+		"the settings of the filter come from a control plane",
+		"look at Envoy's /config_dump, which has the settings that it uses",
 	},
 }
 
@@ -133,7 +136,10 @@ func (l *linter) lookAtCondition(f filter) {
 			l.find("conditional-check", flag, "the ext_authz filter is "+map[string]string{"disabled": "disabled until a route enables it", "is_optional": "left out where Envoy can't load it"}[name])
 		}
 	}
-	if config := f.get("typed_config"); config.Kind == strictyaml.Mapping && !config.is("ExtAuthz") {
+	if later := f.get("config_discovery"); later.ok() {
+		l.find("check-unseen", later, "the ext_authz filter comes by config_discovery")
+	}
+	if config := f.get("typed_config"); config.ok() && !config.is("ExtAuthz") {
 		name, _ := config.typed()
 		l.find("conditional-check", config, "the ext_authz filter is wrapped in "+name)
 	}

@@ -133,8 +133,8 @@ func (l *linter) lookAtPort(r *routes) {
 	}
 	for _, host := range r.get("virtual_hosts").items() {
 		everybody := slices.ContainsFunc(host.get("domains").items(), func(d node) bool { return d.text() == "*" })
-		if _, settings := checkOf(host); settings.get("check_settings").ok() && !everybody {
-			l.find("unpinned-port", host, "this virtual host has check_settings of its own, for requests without a port only")
+		if _, settings := checkOf(host); settings.get("check_settings", "context_extensions").ok() && !everybody {
+			l.find("unpinned-port", host, "this virtual host has context_extensions of its own, for requests without a port only")
 		}
 	}
 }

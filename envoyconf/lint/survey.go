@@ -106,10 +106,14 @@ func (s *survey) manager(n node, in place) *manager {
 	m.outbound = in.listener.get("traffic_direction").text() == "OUTBOUND"
 	for i, f := range n.get("http_filters").items() {
 		name, config := f.get("typed_config").typed()
+		// A control plane that hands in the settings later says what they are of.
+		for _, later := range f.get("config_discovery", "type_urls").items() {
+			name = afterSlash(later.text())
+		}
 		_, kind, _ := strings.Cut(name, "filters.http.")
 		kind, _, _ = strings.Cut(kind, ".")
 		m.filters = append(m.filters, filter{f, kind, config})
-		if m.guard < 0 && holdsCheck(f) {
+		if m.guard < 0 && (kind == "ext_authz" || holdsCheck(f)) {
 			m.guard = i
 		}
 	}

@@ -66,6 +66,9 @@ func ReadTree(file string, src []byte) (*Tree, error) {
 	}
 	if len(d.mistakes) > 0 {
 		d.mistakes.Sort()
+		for i := range d.mistakes {
+			d.mistakes[i].line = "" // another program's file may hold secrets: none of its lines is shown
+		}
 		return nil, d.mistakes[:min(len(d.mistakes), MaxMistakes)]
 	}
 	return tree, nil

@@ -37,6 +37,9 @@ func TestTreesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
+	if _, err := ReadTree("x.yaml", []byte("key: s3cret\nkey: s3cret\n")); err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("the error shows what the file holds: %v", err)
+	}
 	if _, err := ReadTree("x", bytes.Repeat([]byte(" "), MaxTreeSize+1)); err == nil || !strings.Contains(err.Error(), "33554432") {
 		t.Errorf("too large: %v", err)
 	}
