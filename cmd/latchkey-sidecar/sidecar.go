@@ -34,7 +34,7 @@ type process struct {
 	health   *serve.Health
 	store    *serve.StoreHealth
 	memory   *serve.Memory
-	observe  *observe.Observers
+	observe  observe.Observers
 
 	listeners serve.Listeners
 }
