@@ -69,12 +69,12 @@ type Process struct {
 }
 
 // Open opens what is asked for.
-func Open(ctx context.Context, o Options, p Process, log *slog.Logger) (*Observers, error) {
-	all := &Observers{}
+func Open(ctx context.Context, o Options, p Process, log *slog.Logger) (Observers, error) {
+	all := Observers{}
 	if o.Decisions != nil {
 		l, err := decisionlog.New(*o.Decisions, log)
 		if err != nil {
-			return nil, err
+			return Observers{}, err
 		}
 		all.observers = append(all.observers, l)
 		all.collectors = append(all.collectors, l.Collectors()...)
@@ -85,7 +85,7 @@ func Open(ctx context.Context, o Options, p Process, log *slog.Logger) (*Observe
 		of.Service, of.Version, of.Instance = p.Service, p.Version, p.Instance
 		t, err := tracing.New(ctx, of, log)
 		if err != nil {
-			return nil, err
+			return Observers{}, err
 		}
 		all.observers = append(all.observers, t)
 		all.options = append(all.options, t.ServerOption())
@@ -96,16 +96,16 @@ func Open(ctx context.Context, o Options, p Process, log *slog.Logger) (*Observe
 }
 
 // Observers are told of each check.
-func (o *Observers) Observers() []authz.Observer { return o.observers }
+func (o Observers) Observers() []authz.Observer { return o.observers }
 
 // ServerOptions are those of the gRPC server of checks.
-func (o *Observers) ServerOptions() []grpc.ServerOption { return o.options }
+func (o Observers) ServerOptions() []grpc.ServerOption { return o.options }
 
 // Collectors returns the metrics.
-func (o *Observers) Collectors() []prometheus.Collector { return o.collectors }
+func (o Observers) Collectors() []prometheus.Collector { return o.collectors }
 
 // AddTo adds what runs to a group: it ends after the last check was answered.
-func (o *Observers) AddTo(g *serve.Group) {
+func (o Observers) AddTo(g *serve.Group) {
 	for _, p := range o.parts {
 		g.Add(serve.Work, p.name, p.run)
 	}

@@ -40,7 +40,7 @@ type process struct {
 	health   *serve.Health
 	store    *serve.StoreHealth
 	memory   *serve.Memory
-	observe  *observe.Observers
+	observe  observe.Observers
 
 	// What the configuration may change while the process runs.
 	file  *reload.File // nil: it was started without one

@@ -122,7 +122,7 @@ type process struct {
 	hub    *replica.Hub // nil: it feeds no replicas
 
 	streams *serve.Streams // that replicas follow
-	observe *observe.Observers
+	observe observe.Observers
 
 	// Written before anything is served.
 	listeners serve.Listeners

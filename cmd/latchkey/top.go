@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -86,6 +87,9 @@ is 1 where a process can't be read.`,
 
 // run shows views until it is ended.
 func (t *top) run(cmd *cobra.Command) error {
+	// net/http tells the standard log, and so stderr, which may be the screen, what
+	// it thinks of servers that speak something else: each has its line in the view.
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	ctx, w := cmd.Context(), cmd.OutOrStdout()
 	if !t.once && !t.json() {
 		if s, ok := openScreen(cmd.InOrStdin(), w); ok {
