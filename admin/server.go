@@ -14,6 +14,7 @@ import (
 
 	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
+	"github.com/latchkey/latchkey/storage/tally"
 )
 
 // maxRequest is the largest request that is read, in bytes, unpacked. A
@@ -35,6 +36,9 @@ type Options struct {
 	// Operators are whom a client certificate makes an operator; the zero value
 	// is nobody. That the certificate is verified is up to the listener.
 	Operators link.Identities
+	// Usage returns the file of when and how often keys are used, or an error
+	// while it isn't open. Nil: usage isn't recorded.
+	Usage func() (*tally.File, error)
 	// Extra are handlers for further services on the same listener and
 	// behind the same guard, by path, or by its beginning where that ends in
 	// a slash. Make them with HandlerOptions; they are read by Handler.
@@ -49,6 +53,7 @@ type Server struct {
 	log       *slog.Logger
 	hosts     func() []string
 	operators link.Identities
+	usage     func() (*tally.File, error)
 	extra     map[string]http.Handler
 
 	// world is held shared by whoever writes keys and exclusively by whoever
@@ -61,7 +66,7 @@ type Server struct {
 
 // New returns a server of a store.
 func New(o Options) *Server {
-	s := &Server{ledger: o.Ledger, now: o.Now, log: o.Log, hosts: o.Hosts, operators: o.Operators, extra: o.Extra}
+	s := &Server{ledger: o.Ledger, now: o.Now, log: o.Log, hosts: o.Hosts, operators: o.Operators, usage: o.Usage, extra: o.Extra}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -64,6 +64,10 @@ func (h keyService) EnableKey(ctx context.Context, r *connect.Request[adminv1.En
 	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.enableKey)
 }
 
+func (h keyService) GetKeyUsage(ctx context.Context, r *connect.Request[adminv1.GetKeyUsageRequest]) (*connect.Response[adminv1.GetKeyUsageResponse], error) {
+	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.getKeyUsage)
+}
+
 func (h directoryService) ApplyDirectory(ctx context.Context, r *connect.Request[adminv1.ApplyDirectoryRequest]) (*connect.Response[adminv1.ApplyDirectoryResponse], error) {
 	return answer(h.s, ctx, "", r, h.s.applyDirectory)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
+	"github.com/latchkey/latchkey/usage"
 )
 
 const (
@@ -35,6 +36,7 @@ type config struct {
 	name      string
 	tls       *configv1.TLS // nil: nobody over TCP
 	ids       link.Identities
+	flush     time.Duration // how often usage is written down and reported
 
 	acceptRollback bool // of the command line alone: it is for one start
 }
@@ -87,6 +89,7 @@ SIGTERM and SIGINT end the process once the requests in flight are answered.`,
 	f.StringVar(&flags.Name, "name", "", "name by which the hub shows this replica (default the host's)")
 	f.BoolVar(&acceptRollback, "accept-rollback", false,
 		"for one start: take a hub's world although it is older than this replica's; what that brings back to life is logged")
+	f.StringVar(&flags.UsageFlush, "usage-flush", "", "how often counts of the use of keys are written down and sent to the hub, from 1s to 1h (default 10s)")
 	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
 	return cmd
 }
@@ -115,6 +118,9 @@ func configure(file string, flags *configv1.Sidecar) (*config, error) {
 	}
 	if c.staleness, err = parseStaleness(cmp.Or(flags.MaxStaleness, read.MaxStaleness, defaultStaleness)); err != nil {
 		return nil, usagef("--max-staleness: %w", err)
+	}
+	if c.flush, err = strictyaml.ParseWithin(cmp.Or(flags.UsageFlush, read.UsageFlush), usage.DefaultFlush, usage.MinFlush, usage.MaxFlush); err != nil {
+		return nil, usagef("--usage-flush: %w", err)
 	}
 	if c.name == "" {
 		if c.name, err = os.Hostname(); err != nil {

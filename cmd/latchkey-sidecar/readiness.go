@@ -75,6 +75,7 @@ func (p *process) registry() *prometheus.Registry {
 	r.MustRegister(p.checks.Collectors()...)
 	r.MustRegister(p.grpc.Collectors()...)
 	r.MustRegister(p.follower.Collectors()...)
+	r.MustRegister(p.usage.Collectors()...)
 	if p.link != nil {
 		r.MustRegister(p.link.Collectors()...)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/latchkey/latchkey/policy"
 	"github.com/latchkey/latchkey/replica"
 	"github.com/latchkey/latchkey/storage"
+	"github.com/latchkey/latchkey/usage"
 )
 
 // process is a running sidecar.
@@ -29,6 +30,7 @@ type process struct {
 	link     *link.Source // nil: nobody over TCP
 	follower *replica.Follower
 	checks   *authz.Server
+	usage    *usage.Keeper
 	grpc     *serve.GRPC // that Envoy calls
 	health   *serve.Health
 	store    *serve.StoreHealth
@@ -64,7 +66,8 @@ func runSidecar(ctx context.Context, c *config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeHubs()) }()
-	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
+	p.usage = usage.New(usage.Options{Folder: c.data, Flush: c.flush, Send: p.follower.ReportUsage, Refused: replica.RefusedUsage, Log: log})
+	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log, Observers: []authz.Observer{p.usage}})
 	p.grpc = serve.NewGRPC(authz.ServerOption())
 	defer p.grpc.Stop() // its workers wait from the beginning
 	p.grpc.TellLimits(log)
@@ -140,6 +143,7 @@ func (p *process) group() (*serve.Group, error) {
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
 	g.Add(serve.Work, "memory", p.memory.Run)
 	g.Add(serve.Work, "follower", p.follower.Run)
+	g.Add(serve.Work, "usage", p.usage.Run)
 	g.Add(serve.Work, "readiness", p.watchReadiness)
 	g.Add(serve.Work, "store", p.store.Watch)
 	if p.link != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
+	"github.com/latchkey/latchkey/usage"
 )
 
 const defaultHTTP = "127.0.0.1:9902"
@@ -27,6 +29,9 @@ type serveConfig struct {
 	tls       *configv1.TLS // nil: nobody over TCP
 	operators link.Identities
 	followers link.Identities
+
+	usageFlush  time.Duration // how often usage is written down
+	usageHourly time.Duration // how long it is kept by the hour
 
 	acceptRollback bool // of the command line alone: it is for one start
 }
@@ -68,6 +73,8 @@ and SIGINT end the process once the requests in flight are answered.`,
 	f.StringVar(&flags.HubListen, "hub-listen", "", "where replicas connect, unix:PATH, or host:port with tls and followers in --config (default nowhere)")
 	f.BoolVar(&acceptRollback, "accept-rollback", false,
 		"for one start: go on from a store that is older than what was acknowledged, or isn't known to be the newest; what is known to have been revoked stays so")
+	f.StringVar(&flags.UsageFlush, "usage-flush", "", "how often counts of the use of keys are written down, from 1s to 1h (default 10s)")
+	f.StringVar(&flags.UsageHourly, "usage-hourly", "", "how long they are kept by the hour, from 1d to 90d; by the day from then on (default 7d)")
 	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
 	return cmd
 }
@@ -114,6 +121,13 @@ func configure(file string, flags *configv1.Serve) (*serveConfig, error) {
 		if c.hubListen, err = serve.ParseAddress(at); err != nil {
 			return nil, usagef("--hub-listen: %w", err)
 		}
+	}
+	var err error
+	if c.usageFlush, err = strictyaml.ParseWithin(cmp.Or(flags.UsageFlush, read.UsageFlush), usage.DefaultFlush, usage.MinFlush, usage.MaxFlush); err != nil {
+		return nil, usagef("--usage-flush: %w", err)
+	}
+	if c.usageHourly, err = strictyaml.ParseWithin(cmp.Or(flags.UsageHourly, read.UsageHourly), usage.DefaultHourly, usage.MinHourly, usage.MaxHourly); err != nil {
+		return nil, usagef("--usage-hourly: %w", err)
 	}
 	return c, c.links(read)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
 	"github.com/latchkey/latchkey/replica"
 	"github.com/latchkey/latchkey/storage"
+	"github.com/latchkey/latchkey/usage"
 )
 
 // runServe serves until the context ends.
@@ -42,7 +43,8 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 	defer func() { err = errors.Join(err, db.Close()) }()
 
 	p.db = db
-	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
+	p.usage = p.newUsage()
+	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log, Observers: []authz.Observer{p.usage}})
 	p.grpc = serve.NewGRPC(authz.ServerOption())
 	defer p.grpc.Stop() // its workers wait from the beginning
 	p.grpc.TellLimits(log)
@@ -52,7 +54,7 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 		return err
 	}
 	extra := map[string]http.Handler{}
-	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Hosts: p.adminHosts, Operators: config.operators, Extra: extra})
+	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Hosts: p.adminHosts, Operators: config.operators, Usage: p.usage.File, Extra: extra})
 	path, handler := adminv1connect.NewServerServiceHandler(statusService{p: p}, p.admin.HandlerOptions()...)
 	extra[path] = handler
 	p.store = serve.NewStoreHealth(db, p.health.SetStorage, log)
@@ -88,6 +90,7 @@ type process struct {
 	started time.Time
 
 	checks *authz.Server
+	usage  *usage.Keeper
 	admin  *admin.Server
 	files  *policyFiles
 	store  *serve.StoreHealth
@@ -143,6 +146,7 @@ func (p *process) group() (*serve.Group, error) {
 		g.Add(serve.Work, "replicas", p.hub.Run)
 	}
 	g.Add(serve.Work, "memory", p.memory.Run)
+	g.Add(serve.Work, "usage", p.usage.Run)
 	if p.link != nil {
 		g.Add(serve.Work, "certificate", p.link.Run)
 	}

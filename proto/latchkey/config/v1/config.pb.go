@@ -45,7 +45,11 @@ type Serve struct {
 	// Identities that may use the admin API over TCP: as in `followers`.
 	Operators []string `protobuf:"bytes,9,rep,name=operators,proto3" json:"operators,omitempty"`
 	// Identities that may follow over TCP: SPIFFE ids or DNS names of certificates; one that ends in `/*` stands for all SPIFFE ids below it.
-	Followers     []string `protobuf:"bytes,10,rep,name=followers,proto3" json:"followers,omitempty"`
+	Followers []string `protobuf:"bytes,10,rep,name=followers,proto3" json:"followers,omitempty"`
+	// How often counts of the use of keys are written down, such as `10s`: from 1s to 1h.
+	UsageFlush string `protobuf:"bytes,11,opt,name=usage_flush,json=usageFlush,proto3" json:"usage_flush,omitempty"`
+	// How long they are kept by the hour, such as `7d`: from 1d to 90d; by the day from then on.
+	UsageHourly   string `protobuf:"bytes,12,opt,name=usage_hourly,json=usageHourly,proto3" json:"usage_hourly,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -150,6 +154,20 @@ func (x *Serve) GetFollowers() []string {
 	return nil
 }
 
+func (x *Serve) GetUsageFlush() string {
+	if x != nil {
+		return x.UsageFlush
+	}
+	return ""
+}
+
+func (x *Serve) GetUsageHourly() string {
+	if x != nil {
+		return x.UsageHourly
+	}
+	return ""
+}
+
 // Sidecar configures `latchkey-sidecar`. A flag of the same name wins over it.
 type Sidecar struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -171,6 +189,8 @@ type Sidecar struct {
 	Tls *TLS `protobuf:"bytes,8,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Identities that a hub may have, as in Serve.followers; any that the CA vouches for under the dialled host's name where there is none.
 	HubIdentities []string `protobuf:"bytes,9,rep,name=hub_identities,json=hubIdentities,proto3" json:"hub_identities,omitempty"`
+	// How often counts of the use of keys are written down and sent to the hub, such as `10s`: from 1s to 1h.
+	UsageFlush    string `protobuf:"bytes,10,opt,name=usage_flush,json=usageFlush,proto3" json:"usage_flush,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,6 +286,13 @@ func (x *Sidecar) GetHubIdentities() []string {
 		return x.HubIdentities
 	}
 	return nil
+}
+
+func (x *Sidecar) GetUsageFlush() string {
+	if x != nil {
+		return x.UsageFlush
+	}
+	return ""
 }
 
 // Client configures the commands that ask `latchkey serve`. A flag of the same name wins over it.
@@ -410,7 +437,7 @@ var File_latchkey_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\x98\x02\n" +
+	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\xdc\x02\n" +
 	"\x05Serve\x12\x16\n" +
 	"\x06policy\x18\x01 \x03(\tR\x06policy\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
@@ -423,7 +450,10 @@ const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\x03tls\x18\b \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12\x1c\n" +
 	"\toperators\x18\t \x03(\tR\toperators\x12\x1c\n" +
 	"\tfollowers\x18\n" +
-	" \x03(\tR\tfollowers\"\x83\x02\n" +
+	" \x03(\tR\tfollowers\x12\x1f\n" +
+	"\vusage_flush\x18\v \x01(\tR\n" +
+	"usageFlush\x12!\n" +
+	"\fusage_hourly\x18\f \x01(\tR\vusageHourly\"\xa4\x02\n" +
 	"\aSidecar\x12\x10\n" +
 	"\x03hub\x18\x01 \x03(\tR\x03hub\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
@@ -433,7 +463,10 @@ const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\rmax_staleness\x18\x06 \x01(\tR\fmaxStaleness\x12\x12\n" +
 	"\x04name\x18\a \x01(\tR\x04name\x12)\n" +
 	"\x03tls\x18\b \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12%\n" +
-	"\x0ehub_identities\x18\t \x03(\tR\rhubIdentities\"v\n" +
+	"\x0ehub_identities\x18\t \x03(\tR\rhubIdentities\x12\x1f\n" +
+	"\vusage_flush\x18\n" +
+	" \x01(\tR\n" +
+	"usageFlush\"v\n" +
 	"\x06Client\x12\x14\n" +
 	"\x05admin\x18\x01 \x01(\tR\x05admin\x12)\n" +
 	"\x03tls\x18\x02 \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12+\n" +

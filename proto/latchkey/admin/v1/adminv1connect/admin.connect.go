@@ -65,6 +65,8 @@ const (
 	KeyServiceDisableKeyProcedure = "/latchkey.admin.v1.KeyService/DisableKey"
 	// KeyServiceEnableKeyProcedure is the fully-qualified name of the KeyService's EnableKey RPC.
 	KeyServiceEnableKeyProcedure = "/latchkey.admin.v1.KeyService/EnableKey"
+	// KeyServiceGetKeyUsageProcedure is the fully-qualified name of the KeyService's GetKeyUsage RPC.
+	KeyServiceGetKeyUsageProcedure = "/latchkey.admin.v1.KeyService/GetKeyUsage"
 	// DirectoryServiceApplyDirectoryProcedure is the fully-qualified name of the DirectoryService's
 	// ApplyDirectory RPC.
 	DirectoryServiceApplyDirectoryProcedure = "/latchkey.admin.v1.DirectoryService/ApplyDirectory"
@@ -117,6 +119,8 @@ type KeyServiceClient interface {
 	DisableKey(context.Context, *connect.Request[v1.DisableKeyRequest]) (*connect.Response[v1.DisableKeyResponse], error)
 	// EnableKey switches a disabled key on.
 	EnableKey(context.Context, *connect.Request[v1.EnableKeyRequest]) (*connect.Response[v1.EnableKeyResponse], error)
+	// GetKeyUsage says when and how often a key was presented. Who may be shown the key may ask.
+	GetKeyUsage(context.Context, *connect.Request[v1.GetKeyUsageRequest]) (*connect.Response[v1.GetKeyUsageResponse], error)
 }
 
 // NewKeyServiceClient constructs a client for the latchkey.admin.v1.KeyService service. By default,
@@ -184,20 +188,27 @@ func NewKeyServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithSchema(keyServiceMethods.ByName("EnableKey")),
 			connect.WithClientOptions(opts...),
 		),
+		getKeyUsage: connect.NewClient[v1.GetKeyUsageRequest, v1.GetKeyUsageResponse](
+			httpClient,
+			baseURL+KeyServiceGetKeyUsageProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("GetKeyUsage")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // keyServiceClient implements KeyServiceClient.
 type keyServiceClient struct {
-	createKey  *connect.Client[v1.CreateKeyRequest, v1.CreateKeyResponse]
-	importKeys *connect.Client[v1.ImportKeysRequest, v1.ImportKeysResponse]
-	listKeys   *connect.Client[v1.ListKeysRequest, v1.ListKeysResponse]
-	getKey     *connect.Client[v1.GetKeyRequest, v1.GetKeyResponse]
-	updateKey  *connect.Client[v1.UpdateKeyRequest, v1.UpdateKeyResponse]
-	rotateKey  *connect.Client[v1.RotateKeyRequest, v1.RotateKeyResponse]
-	revokeKey  *connect.Client[v1.RevokeKeyRequest, v1.RevokeKeyResponse]
-	disableKey *connect.Client[v1.DisableKeyRequest, v1.DisableKeyResponse]
-	enableKey  *connect.Client[v1.EnableKeyRequest, v1.EnableKeyResponse]
+	createKey   *connect.Client[v1.CreateKeyRequest, v1.CreateKeyResponse]
+	importKeys  *connect.Client[v1.ImportKeysRequest, v1.ImportKeysResponse]
+	listKeys    *connect.Client[v1.ListKeysRequest, v1.ListKeysResponse]
+	getKey      *connect.Client[v1.GetKeyRequest, v1.GetKeyResponse]
+	updateKey   *connect.Client[v1.UpdateKeyRequest, v1.UpdateKeyResponse]
+	rotateKey   *connect.Client[v1.RotateKeyRequest, v1.RotateKeyResponse]
+	revokeKey   *connect.Client[v1.RevokeKeyRequest, v1.RevokeKeyResponse]
+	disableKey  *connect.Client[v1.DisableKeyRequest, v1.DisableKeyResponse]
+	enableKey   *connect.Client[v1.EnableKeyRequest, v1.EnableKeyResponse]
+	getKeyUsage *connect.Client[v1.GetKeyUsageRequest, v1.GetKeyUsageResponse]
 }
 
 // CreateKey calls latchkey.admin.v1.KeyService.CreateKey.
@@ -245,6 +256,11 @@ func (c *keyServiceClient) EnableKey(ctx context.Context, req *connect.Request[v
 	return c.enableKey.CallUnary(ctx, req)
 }
 
+// GetKeyUsage calls latchkey.admin.v1.KeyService.GetKeyUsage.
+func (c *keyServiceClient) GetKeyUsage(ctx context.Context, req *connect.Request[v1.GetKeyUsageRequest]) (*connect.Response[v1.GetKeyUsageResponse], error) {
+	return c.getKeyUsage.CallUnary(ctx, req)
+}
+
 // KeyServiceHandler is an implementation of the latchkey.admin.v1.KeyService service.
 type KeyServiceHandler interface {
 	// CreateKey mints a key and returns its token, once.
@@ -265,6 +281,8 @@ type KeyServiceHandler interface {
 	DisableKey(context.Context, *connect.Request[v1.DisableKeyRequest]) (*connect.Response[v1.DisableKeyResponse], error)
 	// EnableKey switches a disabled key on.
 	EnableKey(context.Context, *connect.Request[v1.EnableKeyRequest]) (*connect.Response[v1.EnableKeyResponse], error)
+	// GetKeyUsage says when and how often a key was presented. Who may be shown the key may ask.
+	GetKeyUsage(context.Context, *connect.Request[v1.GetKeyUsageRequest]) (*connect.Response[v1.GetKeyUsageResponse], error)
 }
 
 // NewKeyServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -328,6 +346,12 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 		connect.WithSchema(keyServiceMethods.ByName("EnableKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	keyServiceGetKeyUsageHandler := connect.NewUnaryHandler(
+		KeyServiceGetKeyUsageProcedure,
+		svc.GetKeyUsage,
+		connect.WithSchema(keyServiceMethods.ByName("GetKeyUsage")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/latchkey.admin.v1.KeyService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case KeyServiceCreateKeyProcedure:
@@ -348,6 +372,8 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 			keyServiceDisableKeyHandler.ServeHTTP(w, r)
 		case KeyServiceEnableKeyProcedure:
 			keyServiceEnableKeyHandler.ServeHTTP(w, r)
+		case KeyServiceGetKeyUsageProcedure:
+			keyServiceGetKeyUsageHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -391,6 +417,10 @@ func (UnimplementedKeyServiceHandler) DisableKey(context.Context, *connect.Reque
 
 func (UnimplementedKeyServiceHandler) EnableKey(context.Context, *connect.Request[v1.EnableKeyRequest]) (*connect.Response[v1.EnableKeyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.KeyService.EnableKey is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) GetKeyUsage(context.Context, *connect.Request[v1.GetKeyUsageRequest]) (*connect.Response[v1.GetKeyUsageResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.KeyService.GetKeyUsage is not implemented"))
 }
 
 // DirectoryServiceClient is a client for the latchkey.admin.v1.DirectoryService service.
