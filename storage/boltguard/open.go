@@ -112,3 +112,23 @@ func Contain(f func() error) (err error) {
 type Panic struct{ value any }
 
 func (e *Panic) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// View runs a transaction that reads, contained.
+func View(bolt *bbolt.DB, do func(*bbolt.Tx) error) error {
+	return Contain(func() error { return bolt.View(do) })
+}
+
+// Update runs a transaction that writes, contained. bbolt's own, where do fails or panics, scans all pages for the free
+// ones in a goroutine of its own, in which damage ends the process; to give up what isn't written yet needs no scan.
+func Update(bolt *bbolt.DB, do func(*bbolt.Tx) error) error {
+	return Contain(func() error {
+		tx, err := bolt.Begin(true)
+		if err != nil {
+			return err
+		}
+		if err := Contain(func() error { return do(tx) }); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		return tx.Commit()
+	})
+}

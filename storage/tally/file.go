@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/storage/boltfile"
@@ -80,6 +81,8 @@ type Options struct {
 	Now func() time.Time
 	// Log is where damage is told. Nil: slog.Default.
 	Log *slog.Logger
+
+	noSync bool // for tests, which no machine survives
 }
 
 // File is the file of counts. It is safe for concurrent use.
@@ -161,11 +164,14 @@ func (f *File) survey() error {
 	var pending, rows, senders int64
 	seen := map[string]bool{}
 	err = boltguard.Walk(file, func(bucket string, name, sealed []byte) error {
+		if name == nil { // a bucket begins
+			seen[bucket] = true
+			return nil
+		}
 		value, err := boltguard.Unseal([]byte(bucket), name, sealed)
 		if err != nil {
 			return fmt.Errorf("%s: %w", bucket, err)
 		}
-		seen[bucket] = true
 		switch bucket {
 		case "uses", "hours", "days":
 			if _, err := decodeRow(nil, value, bucket == "uses"); err != nil {
@@ -183,8 +189,10 @@ func (f *File) survey() error {
 		}
 		return nil
 	})
-	if err == nil && !seen["meta"] {
-		err = errFormat
+	for _, bucket := range buckets {
+		if err == nil && !seen[string(bucket)] {
+			err = errFormat
+		}
 	}
 	if err != nil {
 		return err
@@ -215,21 +223,20 @@ func (f *File) create() error {
 	if err != nil {
 		return fmt.Errorf("beginning the file of usage: %w", err)
 	}
-	err = boltguard.Contain(func() error {
-		return bolt.Update(func(tx *bbolt.Tx) error {
-			for _, name := range buckets {
-				if _, err := tx.CreateBucket(name); err != nil {
-					return err
-				}
+	bolt.NoSync = f.o.noSync
+	err = boltguard.Update(bolt, func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
 			}
-			source := make([]byte, 16)
-			_, _ = rand.Read(source) // never fails
-			return errors.Join(
-				put(tx, bucketMeta, metaFormat, []byte{format}),
-				put(tx, bucketMeta, metaSource, source),
-				put(tx, bucketMeta, metaBegan, binary.BigEndian.AppendUint64(nil, uint64(f.o.Now().Unix()))),
-			)
-		})
+		}
+		source := make([]byte, 16)
+		_, _ = rand.Read(source) // never fails
+		return errors.Join(
+			put(tx, bucketMeta, metaFormat, []byte{format}),
+			put(tx, bucketMeta, metaSource, source),
+			put(tx, bucketMeta, metaBegan, binary.BigEndian.AppendUint64(nil, uint64(f.o.Now().Unix()))),
+		)
 	})
 	if err := errors.Join(err, bolt.Close()); err != nil {
 		return errors.Join(fmt.Errorf("beginning the file of usage: %w", err), os.Remove(temp))
@@ -254,7 +261,10 @@ func (f *File) begin() error {
 	if err != nil {
 		return fmt.Errorf("opening the file of usage: %w", err)
 	}
-	err = boltguard.Contain(func() error { return bolt.Update(f.readMeta) })
+	bolt.NoSync = f.o.noSync
+	if err = boltguard.View(bolt, f.readMeta); errors.Is(err, bolterrors.ErrTxNotWritable) { // a reason is new to it
+		err = boltguard.Update(bolt, f.readMeta)
+	}
 	if err != nil {
 		return errors.Join(err, bolt.Close())
 	}

@@ -9,17 +9,17 @@ import (
 )
 
 // update runs a transaction that writes; once it has returned nil, it is on the disk.
-func (f *File) update(do func(*bbolt.Tx) error) error { return f.run((*bbolt.DB).Update, do) }
+func (f *File) update(do func(*bbolt.Tx) error) error { return f.run(boltguard.Update, do) }
 
 // view runs a transaction that reads.
-func (f *File) view(do func(*bbolt.Tx) error) error { return f.run((*bbolt.DB).View, do) }
+func (f *File) view(do func(*bbolt.Tx) error) error { return f.run(boltguard.View, do) }
 
 func (f *File) run(how func(*bbolt.DB, func(*bbolt.Tx) error) error, do func(*bbolt.Tx) error) error {
 	bolt, err := f.hold()
 	if err != nil {
 		return err
 	}
-	err = boltguard.Contain(func() error { return how(bolt, do) })
+	err = how(bolt, do)
 	f.mu.RUnlock()
 	if !damage(err) {
 		return err
