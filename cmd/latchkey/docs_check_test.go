@@ -208,11 +208,11 @@ func (k *kodey) sidecarMetrics(t *testing.T) {
 	families := k.metricsOf(t, string(at[1]))
 	documented := map[string]bool{}
 	k.documented(t, families, "metric of a sidecar", documented)
-	for _, row := range tableOf(t, checkDocument, "metric") {
+	for _, row := range metricTable(t, "metric") {
 		documented[row[0]] = true
 		// No check was asked for, and policy files are the hub's.
 		if _, ok := families[row[0]]; !ok && row[0] != "latchkey_checks_total" && !strings.HasPrefix(row[0], "latchkey_policy_") {
-			t.Errorf("%s has the metric %s for every process, which a sidecar has not", checkDocument, row[0])
+			t.Errorf("the documents have the metric %s for every process, which a sidecar has not", row[0])
 		}
 	}
 	undocumented(t, families, documented)
@@ -220,16 +220,21 @@ func (k *kodey) sidecarMetrics(t *testing.T) {
 
 var httpLine = regexp.MustCompile(`"for":"http","address":"([^"]+)"`)
 
+// metricTable is the tables of metrics with a head, of all documents that have such.
+func metricTable(t *testing.T, head string) [][]string {
+	return append(tableOf(t, checkDocument, head), tableOf(t, "docs/usage.md", head)...)
+}
+
 // documented compares a table of metrics with those of a process, and notes what it has.
 func (k *kodey) documented(t *testing.T, families map[string]family, head string, all map[string]bool) {
-	for _, row := range tableOf(t, checkDocument, head) {
+	for _, row := range metricTable(t, head) {
 		all[row[0]] = true
 		is, ok := families[row[0]]
 		switch want := (family{row[1], row[2]}); {
 		case !ok:
-			t.Errorf("%s has the metric %s, which /metrics has not", checkDocument, row[0])
+			t.Errorf("the documents have the metric %s, which /metrics has not", row[0])
 		case is != want:
-			t.Errorf("%s says that %s is %v, it is %v", checkDocument, row[0], want, is)
+			t.Errorf("the documents say that %s is %v, it is %v", row[0], want, is)
 		}
 	}
 }
@@ -237,7 +242,7 @@ func (k *kodey) documented(t *testing.T, families map[string]family, head string
 func undocumented(t *testing.T, families map[string]family, documented map[string]bool) {
 	for _, name := range slices.Sorted(maps.Keys(families)) {
 		if strings.HasPrefix(name, "latchkey_") && !documented[name] {
-			t.Errorf("%s doesn't have the metric %s", checkDocument, name)
+			t.Errorf("no document has the metric %s", name)
 		}
 	}
 }

@@ -79,10 +79,10 @@ func ParseWithin(text string, otherwise, least, most time.Duration) (time.Durati
 	return d, nil
 }
 
-// FormatDuration writes a length of whole seconds as ParseDuration reads it.
+// FormatDuration writes a length of whole seconds as ParseDuration reads it, without weeks: people count days.
 func FormatDuration(d time.Duration) string {
 	text := ""
-	for _, u := range units {
+	for _, u := range units[1:] {
 		if n := d / u.length; n > 0 {
 			text += strconv.FormatInt(int64(n), 10) + string(u.letter)
 			d -= n * u.length
