@@ -17,7 +17,7 @@ func (s *Server) getKey(_ context.Context, caller Caller, r *adminv1.GetKeyReque
 		return nil, err
 	}
 	response := &adminv1.GetKeyResponse{Key: l.shown(found)}
-	if _, last, err := s.lastUses([]*key.Record{found}); err == nil { // without it the key is shown all the same
+	if _, last, err := lastUses(s.tally, []*key.Record{found}); err == nil { // without it the key is shown all the same
 		response.Key.LastUsedAt = timestamp(last[0])
 	}
 	if !r.GetReveal() {

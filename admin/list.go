@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/latchkey/latchkey/key"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
@@ -38,6 +39,7 @@ func (s *Server) listKeys(ctx context.Context, caller Caller, r *adminv1.ListKey
 		return nil, wrong.err()
 	}
 	response, after := &adminv1.ListKeysResponse{}, r.GetPageToken()
+	file := sync.OnceValues(s.tally) // what was counted is written down for the first stride, and not for each
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -46,7 +48,7 @@ func (s *Server) listKeys(ctx context.Context, caller Caller, r *adminv1.ListKey
 		if err != nil {
 			return nil, err
 		}
-		keys, err := s.listable(caller, found, r)
+		keys, err := s.listable(caller, found, r, file)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +82,7 @@ func (s *Server) candidates(r *adminv1.ListKeysRequest, after string) ([]*key.Re
 
 // listable shows those of the keys that have the status, that weren't used for
 // as long as is asked for, and that the caller may list.
-func (s *Server) listable(caller Caller, keys []*key.Record, asked *adminv1.ListKeysRequest) ([]*adminv1.Key, error) {
+func (s *Server) listable(caller Caller, keys []*key.Record, asked *adminv1.ListKeysRequest, file usageFile) ([]*adminv1.Key, error) {
 	l, err := s.look(func(v *storage.View, l *lookup) {
 		l.book.principal(v, caller.Acting)
 		if caller.Acting != "" {
@@ -103,5 +105,5 @@ func (s *Server) listable(caller Caller, keys []*key.Record, asked *adminv1.List
 			shown, of = append(shown, l.shown(r)), append(of, r)
 		}
 	}
-	return s.unused(shown, of, asked, l.Now)
+	return unused(file, shown, of, asked, l.Now)
 }

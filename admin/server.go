@@ -36,8 +36,8 @@ type Options struct {
 	// Operators are whom a client certificate makes an operator; the zero value
 	// is nobody. That the certificate is verified is up to the listener.
 	Operators link.Identities
-	// Usage returns the file of when and how often keys are used, or an error
-	// while it isn't open. Nil: usage isn't recorded.
+	// Usage returns the file of when and how often keys are used, as it is now,
+	// or an error while it isn't open. Nil: usage isn't recorded.
 	Usage func() (*tally.File, error)
 	// Extra are handlers for further services on the same listener and
 	// behind the same guard, by path, or by its beginning where that ends in

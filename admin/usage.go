@@ -22,6 +22,9 @@ const (
 	maxReports   = 1000
 )
 
+// usageFile returns the file of usage, or why there is none.
+type usageFile func() (*tally.File, error)
+
 // tally returns the file of usage.
 func (s *Server) tally() (*tally.File, error) {
 	if s.usage == nil {
@@ -151,8 +154,8 @@ func latest(a, b time.Time) time.Time {
 }
 
 // lastUses returns since when usage is recorded, and when keys were last presented, in their order; zero for never.
-func (s *Server) lastUses(keys []*key.Record) (began time.Time, last []time.Time, err error) {
-	f, err := s.tally()
+func lastUses(file usageFile, keys []*key.Record) (began time.Time, last []time.Time, err error) {
+	f, err := file()
 	if err != nil {
 		return began, nil, err
 	}
@@ -175,8 +178,8 @@ func (s *Server) lastUses(keys []*key.Record) (began time.Time, last []time.Time
 
 // unused keeps the shown keys that haven't been used for a time, if that is asked for, and says of each when it was
 // used last. They are those of the records, in their order.
-func (s *Server) unused(shown []*adminv1.Key, of []*key.Record, r *adminv1.ListKeysRequest, now time.Time) ([]*adminv1.Key, error) {
-	began, last, err := s.lastUses(of)
+func unused(file usageFile, shown []*adminv1.Key, of []*key.Record, r *adminv1.ListKeysRequest, now time.Time) ([]*adminv1.Key, error) {
+	began, last, err := lastUses(file, of)
 	switch {
 	case err != nil && r.GetUnusedFor() != nil:
 		return nil, err // who cleans up must not take for unused what isn't known

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,8 @@ const (
 	soonest = 100 * time.Millisecond
 	// foldEvery is how often old counts are looked after.
 	foldEvery = 5 * time.Minute
+	// currentTime is how long Current waits for the disk.
+	currentTime = time.Second
 	// retryEvery is how often it is tried again to have a file.
 	retryEvery = 10 * time.Second
 )
@@ -69,6 +72,7 @@ type Keeper struct {
 	log     *slog.Logger
 	metrics *metrics
 	file    atomic.Pointer[tally.File] // nil until Run has opened it
+	asked   chan chan<- struct{}       // who wants everything to be written down now
 
 	// Of Run's goroutine.
 	held    []tally.Count // that couldn't be written down
@@ -77,7 +81,7 @@ type Keeper struct {
 
 // New returns a keeper. It opens nothing: Run does.
 func New(o Options) *Keeper {
-	k := &Keeper{o: o, log: o.Log}
+	k := &Keeper{o: o, log: o.Log, asked: make(chan chan<- struct{})}
 	if k.log == nil {
 		k.log = slog.Default()
 	}
@@ -110,6 +114,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 	tick := time.NewTicker(k.o.Flush)
 	defer tick.Stop()
+	// Those of a fleet that was started at once don't report at once.
+	first := time.NewTimer(rand.N(k.o.Flush))
+	defer first.Stop()
 	fold := time.NewTicker(foldEvery)
 	defer fold.Stop()
 	retry := time.NewTicker(retryEvery)
@@ -122,7 +129,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 			k.flush(wake)
 			close(wake)
 			return nil
+		case <-first.C:
+			tick.Reset(k.o.Flush)
 		case <-tick.C:
+		case done := <-k.asked:
+			k.flush(wake)
+			close(done)
+			continue
 		case <-k.soon:
 			// What comes in between is written with the next.
 			if time.Since(last) < soonest {
@@ -246,12 +259,25 @@ func (k *Keeper) Report(ctx context.Context, r tally.Report) error {
 	return err
 }
 
-// File returns the file to read usage from; tally.ErrClosed until Run has opened it.
-func (k *Keeper) File() (*tally.File, error) {
-	if f := k.file.Load(); f != nil {
-		return f, nil
+// Current returns the file to read usage from, with all checks of this process until now in it, unless the disk takes
+// longer than a moment. It is tally.ErrClosed until Run has opened the file.
+func (k *Keeper) Current() (*tally.File, error) {
+	f := k.file.Load()
+	if f == nil {
+		return nil, tally.ErrClosed
 	}
-	return nil, tally.ErrClosed
+	moment := time.NewTimer(currentTime)
+	defer moment.Stop()
+	done := make(chan struct{})
+	select {
+	case k.asked <- done:
+		select {
+		case <-done:
+		case <-moment.C:
+		}
+	case <-moment.C:
+	}
+	return f, nil
 }
 
 // ended reports whether an error says no more than that nobody waits any more.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -136,7 +137,7 @@ func TestWithoutADisk(t *testing.T) {
 			time.Sleep(DefaultFlush)
 		}
 		synctest.Wait()
-		if _, err := k.File(); !errors.Is(err, tally.ErrClosed) || k.Report(t.Context(), tally.Report{}) == nil {
+		if _, err := k.Current(); !errors.Is(err, tally.ErrClosed) || k.Report(t.Context(), tally.Report{}) == nil {
 			t.Errorf("a file that can't be: %v", err)
 		}
 		if failed := value(t, k.metrics.failed); failed < 10 {
@@ -154,6 +155,27 @@ func TestWithoutADisk(t *testing.T) {
 			t.Errorf("it was told %d times:\n%s", n, log.String())
 		}
 	})
+}
+
+// Who asks sees every check until then, whenever the next flush is.
+func TestWhoAsksSeesWhatIsCounted(t *testing.T) {
+	k := New(Options{Folder: t.TempDir(), Log: slog.New(slog.DiscardHandler), Flush: MaxFlush})
+	stop := run(t, k)
+	defer stop()
+	for k.file.Load() == nil {
+		runtime.Gosched()
+	}
+	for n := range uint64(20) {
+		k.count(check(1), noon)
+		f, err := k.Current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := f.Usage([]key.Digest{check(1).digest}, noon)
+		if err != nil || len(all[0].Ever) != 1 || all[0].Ever[0].N != n+1 {
+			t.Fatalf("after %d checks: %+v, %v", n+1, all, err)
+		}
+	}
 }
 
 // Memory is bounded while nothing can be written.
@@ -254,7 +276,7 @@ func TestReporting(t *testing.T) {
 			if want := uint64(1 + 2*(i+1)); h.total() != want {
 				t.Fatalf("trouble %d: the hub has %d, want %d", i, h.total(), want)
 			}
-			if f, err := k.File(); err != nil || f.Pending() != 0 {
+			if f, err := k.Current(); err != nil || f.Pending() != 0 {
 				t.Fatalf("%d batches wait, %v", f.Pending(), err)
 			}
 		}

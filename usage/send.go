@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/latchkey/latchkey/storage/tally"
 )
 
 const (
@@ -54,9 +56,9 @@ func (k *Keeper) send(ctx context.Context, wake <-chan struct{}) {
 // sendAll sends batches, one after the other, until there is none.
 func (k *Keeper) sendAll(ctx context.Context) error {
 	for {
-		f, err := k.File()
-		if err != nil {
-			return err
+		f := k.file.Load()
+		if f == nil {
+			return tally.ErrClosed
 		}
 		m, err := f.Head()
 		if err != nil || m == nil {

@@ -54,7 +54,7 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger) (err e
 		return err
 	}
 	extra := map[string]http.Handler{}
-	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Hosts: p.adminHosts, Operators: config.operators, Usage: p.usage.File, Extra: extra})
+	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Hosts: p.adminHosts, Operators: config.operators, Usage: p.usage.Current, Extra: extra})
 	path, handler := adminv1connect.NewServerServiceHandler(statusService{p: p}, p.admin.HandlerOptions()...)
 	extra[path] = handler
 	p.store = serve.NewStoreHealth(db, p.health.SetStorage, log)
