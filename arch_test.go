@@ -26,21 +26,25 @@ var mayImport = []importRule{
 	{"directory", []string{"internal/alias", "proto/latchkey/directory/v1"}, "a vocabulary, like key"},
 
 	{"policy", []string{"key", "directory", "proto/latchkey/policy/v1"}, "what is true of an API; it neither keeps keys nor reads files"},
-	{"storage", []string{"key", "directory", "storage/boltfile", "storage/table", "storage/watermark", "internal/alias", "proto/..."}, "carries the policy as bytes and never reads it"},
+	{"storage", []string{"key", "directory", "storage/boltfile", "storage/boltguard", "storage/table", "storage/watermark", "internal/alias", "proto/..."}, "carries the policy as bytes and never reads it"},
 	{"storage/table", []string{"internal/alias"}, "finds bytes by name, whatever they say"},
 	{"storage/boltfile", nil, "reads pages, whatever is in them"},
+	{"storage/boltguard", []string{"storage/boltfile"}, "keeps bbolt from what it would make of a damaged file, whatever is in it"},
+	{"storage/tally", []string{"key", "storage/boltfile", "storage/boltguard", "proto/..."}, "keeps counts by digest; whose the digests are it is told"},
 	{"storage/watermark", []string{"proto/..."}, "remembers what the store tells it, and is told by nobody else"},
 	{"storage/storagetest", []string{"storage", "key", "directory", "proto/..."}, "a real store for other packages' tests"},
 
 	{"key/mint", []string{"key"}, "makes tokens, apart from those who only check them"},
-	{"replica", []string{"storage", "proto/..."}, "moves a store from hub to replicas, whatever it says"},
+	{"replica", []string{"storage", "storage/tally", "proto/..."}, "moves a store from hub to replicas, whatever it says"},
 
 	{"policyfile", []string{"policy", "key", "directory", "internal/strictyaml", "proto/..."}, "the form that people write; only tools and hubs link it"},
 	{"authz", []string{"key", "directory", "policy", "internal/alias", "proto/..."}, "meets storage only through its own small interface, so a decision needs no disk"},
 	{"envoyconf", []string{"policy", "internal/serve"}, "what Envoy is told follows from what policies read; it neither reads their files nor speaks to Envoy"},
 	{"envoyconf/lint/linttest", nil, "dangerous configurations, for whoever tests with them"},
 	{"envoyconf/lint", []string{"envoyconf", "internal/strictyaml"}, "judges what others wrote by what policies read"},
-	{"admin", []string{"key", "key/mint", "directory", "policy", "policyfile", "storage", "internal/link", "proto/..."}, "decides apart from the store; of storage it knows what a change and a view are, and asks for the rest by its own interface"},
+	{"admin", []string{"key", "key/mint", "directory", "policy", "policyfile", "storage", "storage/tally", "internal/link", "proto/..."}, "decides apart from the store; of storage it knows what a change and a view are, and asks for the rest by its own interface"},
+
+	{"usage", []string{"authz", "key", "policy", "storage/tally", "proto/..."}, "is told of checks, and keeps what came of them; the check doesn't know it"},
 
 	{"decisionlog", []string{"authz", "policy", "key", "internal/serve", "proto/latchkey/config/v1"}, "sees what was answered, and knows nothing of where keys are kept"},
 	{"tracing", []string{"authz", "internal/serve", "proto/latchkey/config/v1"}, "sees what was answered, like decisionlog"},
@@ -55,7 +59,7 @@ var mayImport = []importRule{
 
 	{"examples", nil, "files, and a name for each"},
 
-	{"cmd/latchkey-sidecar", []string{"authz", "policy", "replica", "storage", "observe", "internal/link", "internal/reload", "internal/serve", "internal/strictyaml", "proto/latchkey/config/v1"}, "checks and follows, and can do no more"},
+	{"cmd/latchkey-sidecar", []string{"authz", "policy", "replica", "storage", "usage", "observe", "internal/link", "internal/reload", "internal/serve", "internal/strictyaml", "proto/latchkey/config/v1"}, "checks and follows, and can do no more"},
 	{"cmd/...", []string{"..."}, "mains put the parts together"},
 	{"e2e/...", []string{"..."}, "stories through real binaries"},
 	{"bench/load", nil, "sends bytes and times answers, whoever is asked"},

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 
+	"github.com/latchkey/latchkey/key"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -16,6 +17,9 @@ func (s *Server) getKey(_ context.Context, caller Caller, r *adminv1.GetKeyReque
 		return nil, err
 	}
 	response := &adminv1.GetKeyResponse{Key: l.shown(found)}
+	if _, last, err := lastUses(s.tally, []*key.Record{found}); err == nil { // without it the key is shown all the same
+		response.Key.LastUsedAt = timestamp(last[0])
+	}
 	if !r.GetReveal() {
 		return response, nil
 	}

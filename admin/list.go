@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/latchkey/latchkey/key"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
@@ -33,10 +34,12 @@ func (s *Server) listKeys(ctx context.Context, caller Caller, r *adminv1.ListKey
 	if r.GetPageToken() != "" && !keyID.MatchString(r.GetPageToken()) {
 		wrong.invalid("page_token: it isn't one: give the next_page_token of the page before")
 	}
+	checkUnused(r, &wrong)
 	if wrong != nil {
 		return nil, wrong.err()
 	}
 	response, after := &adminv1.ListKeysResponse{}, r.GetPageToken()
+	file := sync.OnceValues(s.tally) // what was counted is written down for the first stride, and not for each
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -45,7 +48,7 @@ func (s *Server) listKeys(ctx context.Context, caller Caller, r *adminv1.ListKey
 		if err != nil {
 			return nil, err
 		}
-		keys, err := s.listable(caller, found, r.GetStatus())
+		keys, err := s.listable(caller, found, r, file)
 		if err != nil {
 			return nil, err
 		}
@@ -77,9 +80,9 @@ func (s *Server) candidates(r *adminv1.ListKeysRequest, after string) ([]*key.Re
 	return found, err
 }
 
-// listable shows those of the keys that have the status and that the caller
-// may list.
-func (s *Server) listable(caller Caller, keys []*key.Record, status string) ([]*adminv1.Key, error) {
+// listable shows those of the keys that have the status, that weren't used for
+// as long as is asked for, and that the caller may list.
+func (s *Server) listable(caller Caller, keys []*key.Record, asked *adminv1.ListKeysRequest, file usageFile) ([]*adminv1.Key, error) {
 	l, err := s.look(func(v *storage.View, l *lookup) {
 		l.book.principal(v, caller.Acting)
 		if caller.Acting != "" {
@@ -95,10 +98,12 @@ func (s *Server) listable(caller Caller, keys []*key.Record, status string) ([]*
 		return nil, err
 	}
 	var shown []*adminv1.Key
+	var of []*key.Record
+	status := asked.GetStatus()
 	for _, r := range keys {
 		if (status == "" || status == string(r.Status(l.Now))) && l.Permit(caller, "list", r) == nil {
-			shown = append(shown, l.shown(r))
+			shown, of = append(shown, l.shown(r)), append(of, r)
 		}
 	}
-	return shown, nil
+	return unused(file, shown, of, asked, l.Now)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
+	"github.com/latchkey/latchkey/storage/tally"
 )
 
 // maxRequest is the largest request that is read, in bytes, unpacked. A
@@ -35,6 +36,9 @@ type Options struct {
 	// Operators are whom a client certificate makes an operator, asked for each
 	// request; nil is nobody. That the certificate is verified is up to the listener.
 	Operators *link.AllowList
+	// Usage returns the file of when and how often keys are used, as it is now,
+	// or an error while it isn't open. Nil: usage isn't recorded.
+	Usage func() (*tally.File, error)
 	// Extra are handlers for further services on the same listener and
 	// behind the same guard, by path, or by its beginning where that ends in
 	// a slash. Make them with HandlerOptions; they are read by Handler.
@@ -49,6 +53,7 @@ type Server struct {
 	log       *slog.Logger
 	hosts     func() []string
 	operators *link.AllowList
+	usage     func() (*tally.File, error)
 	extra     map[string]http.Handler
 
 	// world is held shared by whoever writes keys and exclusively by whoever
@@ -64,7 +69,7 @@ func New(o Options) *Server {
 	if o.Operators == nil {
 		o.Operators = link.NewAllowList(link.Identities{})
 	}
-	s := &Server{ledger: o.Ledger, now: o.Now, log: o.Log, hosts: o.Hosts, operators: o.Operators, extra: o.Extra}
+	s := &Server{ledger: o.Ledger, now: o.Now, log: o.Log, hosts: o.Hosts, operators: o.Operators, usage: o.Usage, extra: o.Extra}
 	if s.now == nil {
 		s.now = time.Now
 	}

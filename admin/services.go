@@ -72,6 +72,10 @@ func (h keyService) ExportKeys(ctx context.Context, r *connect.Request[adminv1.E
 	return answer(h.s, ctx, "", r, h.s.exportKeys)
 }
 
+func (h keyService) GetKeyUsage(ctx context.Context, r *connect.Request[adminv1.GetKeyUsageRequest]) (*connect.Response[adminv1.GetKeyUsageResponse], error) {
+	return answer(h.s, ctx, r.Msg.GetAs(), r, h.s.getKeyUsage)
+}
+
 func (h directoryService) ApplyDirectory(ctx context.Context, r *connect.Request[adminv1.ApplyDirectoryRequest]) (*connect.Response[adminv1.ApplyDirectoryResponse], error) {
 	return answer(h.s, ctx, "", r, h.s.applyDirectory)
 }

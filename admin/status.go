@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/storage"
+	"github.com/latchkey/latchkey/storage/tally"
 )
 
 // codes says what errors are on the wire. The first that fits counts. It is
@@ -36,6 +37,8 @@ var codes = []struct {
 	{storage.ErrFailed, connect.CodeUnavailable},
 	{storage.ErrDisk, connect.CodeUnavailable},
 	{storage.ErrMoved, connect.CodeUnavailable},
+	{tally.ErrClosed, connect.CodeUnavailable},
+	{tally.ErrDamaged, connect.CodeUnavailable}, // it is begun anew
 }
 
 // kindOf returns what of an error decides how it leaves the process.

@@ -89,6 +89,12 @@ func askCheck(ctx context.Context, check authv3.AuthorizationClient, kind *keyKi
 
 // revision is what the process says of its store, over its metrics.
 func (p *pod) revision(ctx context.Context) (uint64, error) {
+	n, err := p.gauge(ctx, "latchkey_store_revision")
+	return uint64(n), err
+}
+
+// gauge is a metric of the process that has no labels.
+func (p *pod) gauge(ctx context.Context, name string) (float64, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://sidecar/metrics", nil)
 	if err != nil {
 		return 0, err
@@ -99,12 +105,11 @@ func (p *pod) revision(ctx context.Context) (uint64, error) {
 	}
 	defer func() { _ = answer.Body.Close() }()
 	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
-		if text, ok := strings.CutPrefix(lines.Text(), "latchkey_store_revision "); ok {
-			n, err := strconv.ParseFloat(text, 64)
-			return uint64(n), err
+		if text, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			return strconv.ParseFloat(text, 64)
 		}
 	}
-	return 0, errors.New("the metrics have no latchkey_store_revision")
+	return 0, fmt.Errorf("the metrics have no %s", name)
 }
 
 // kill ends the process at once, and makes sure that it was this that ended it.

@@ -298,7 +298,7 @@ func (c *connection) welcome(m *replicav1.Welcome) error {
 	}
 	c.welcomed = true
 	f.mu.Lock()
-	f.hub, f.problem = c.hub.Name, ""
+	f.hub, f.fed, f.problem = c.hub.Name, c.hub, ""
 	f.mu.Unlock()
 	f.publish()
 	f.log.Info("following a hub", "hub", c.hub.Name, "hub_revision", at.Revision, "revision", f.state.At.Revision, "snapshot", m.GetCourse() == replicav1.Course_COURSE_SNAPSHOT)

@@ -18,6 +18,7 @@
 //	          hello.go, subscription.go, senders.go: streams, fed by a few senders that wait for nobody
 //	          feed.go, spool.go, sendsnapshot.go: what is sent, read and encoded once for all
 //	          receipt.go: who knows a write
+//	          usage.go: what replicas counted, on its way to the hub
 //	Follower  follower.go, choose.go, goover.go: sessions with the best of several hubs
 //	          connection.go, applying.go, fetch.go: one session
 //	          remember.go: the lease, as the next process finds it

@@ -82,6 +82,7 @@ type Follower struct {
 	mu      sync.Mutex // guards what follows, which others look at
 	seen    State
 	hub     string
+	fed     Target // the hub that feeds it, or did last
 	problem string
 	hubTime time.Time
 	heard   time.Time

@@ -16,6 +16,7 @@ import (
 
 	replicav1 "github.com/latchkey/latchkey/proto/latchkey/replica/v1"
 	"github.com/latchkey/latchkey/storage"
+	"github.com/latchkey/latchkey/storage/tally"
 )
 
 const (
@@ -33,7 +34,7 @@ const (
 	goneFor = time.Hour
 )
 
-// HubOptions are what a Hub is made of. All but Log are required.
+// HubOptions are what a Hub is made of. All but Usage and Log are required.
 type HubOptions struct {
 	// DB is the store that replicas are fed from.
 	DB *storage.DB
@@ -41,6 +42,8 @@ type HubOptions struct {
 	Folder string
 	// Identify returns the identity of the peer of a call, and whether it may follow.
 	Identify func(context.Context) (identity string, ok bool)
+	// Usage takes what a replica counted, once, and returns when it is on the disk. Nil: nothing is taken.
+	Usage func(context.Context, tally.Report) error
 	// Log is where it tells what happens. Nil: slog.Default.
 	Log *slog.Logger
 }
@@ -51,6 +54,7 @@ type Hub struct {
 	replicav1.UnimplementedReplicaServiceServer
 	db       *storage.DB
 	identify func(context.Context) (string, bool)
+	usage    func(context.Context, tally.Report) error
 	log      *slog.Logger
 	path     string // of the roster
 	feed     feed
@@ -70,7 +74,7 @@ type Hub struct {
 // NewHub returns a hub, which knows the replicas of before by its roster.
 func NewHub(o HubOptions) (*Hub, error) {
 	h := &Hub{
-		db: o.DB, identify: o.Identify, log: o.Log, path: filepath.Join(o.Folder, rosterName),
+		db: o.DB, identify: o.Identify, usage: o.Usage, log: o.Log, path: filepath.Join(o.Folder, rosterName),
 		feed: feed{db: o.DB}, spools: newSpools(o.DB, o.Folder), senders: newSenders(), start: time.Now(),
 		members: map[memberKey]*member{}, waiters: map[chan struct{}]struct{}{},
 	}

@@ -57,6 +57,7 @@ type member struct {
 	trouble       string        // why it doesn't go on
 	written       bool          // whether the roster on the disk has it
 	limit         time.Duration // that the roster on the disk has
+	reporting     bool          // a report of its usage is being taken
 }
 
 // isWritten reports whether the roster on the disk has the replica as it is.

@@ -6,11 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/latchkey/latchkey/storage/boltguard"
 )
 
 // addressSpace is reserved for the file's map, so that it needs no new map,
@@ -20,56 +21,21 @@ const addressSpace = 1 << 30
 // openBolt hands a file to bbolt. It must be known to be whole: bbolt maps it
 // into memory and believes its pages.
 func openBolt(path string, wait time.Duration) (*bbolt.DB, error) {
-	var file *os.File
-	logger := &guard{}
-	bolt, err := bbolt.Open(path, fileMode, &bbolt.Options{
-		Timeout: wait, // zero would be for ever
-		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
-			file, err = openPrivate(path, flag, mode)
-			return file, err
-		},
-		Logger:          logger,
-		InitialMmapSize: addressSpace,
-		// The list of free pages is found again by a scan at Open instead of
-		// being written with each commit. Where many pages are free that makes a
-		// commit 1.6 to 1.9 times as fast, and a start longer by less than the
-		// store's own reading takes (BenchmarkOptions).
-		NoFreelistSync: true,
-		// Never slower than the array in that measure, and its time doesn't grow
-		// with the number of free pages.
-		FreelistType: bbolt.FreelistMapType,
-		// AllocSize is left at 16 MiB: the file grows by a truncate and a sync,
-		// once in thousands of commits, and is sparse until pages are written.
-		// Statistics would take one more lock in each transaction.
-		NoStatistics: true,
-	})
+	bolt, err := boltguard.Open(path, wait, addressSpace)
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("%s: %w", path, ErrLocked)
 	case err != nil:
 		return nil, fmt.Errorf("opening the store %s: %w", path, err)
 	}
-	logger.file = file
 	return bolt, nil
 }
 
-// contain calls f and turns a panic, and a fault of the mapped file (which is
-// what the kernel makes of a page that can't be read), into an error.
-func contain(f func() error) (err error) {
-	before := debug.SetPanicOnFault(true)
-	defer func() {
-		debug.SetPanicOnFault(before)
-		if p := recover(); p != nil {
-			err = &panicError{p}
-		}
-	}()
-	return f()
-}
+// contain calls f and turns a panic, and a fault of the mapped file, into an error.
+func contain(f func() error) error { return boltguard.Contain(f) }
 
 // panicError is a panic that was contained. bbolt's locks may still be held.
-type panicError struct{ value any }
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+type panicError = boltguard.Panic
 
 // createBolt writes a new file by one transaction and puts it in its place:
 // whole or not at all. What was there is replaced.

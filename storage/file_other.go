@@ -8,12 +8,6 @@ import (
 	"time"
 )
 
-// Elsewhere a file's rights aren't in its mode.
-const (
-	noFollow = 0
-	hasModes = false
-)
-
 // ownLike does nothing: elsewhere files have no owner that is a number.
 func ownLike(string, ...string) error { return nil }
 

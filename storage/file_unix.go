@@ -11,11 +11,6 @@ import (
 	"time"
 )
 
-const (
-	noFollow = syscall.O_NOFOLLOW
-	hasModes = true
-)
-
 // ownLike gives files to the owner of their folder, where root made them: what
 // root restores must not lock out the user whom the service runs as.
 func ownLike(dir string, paths ...string) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey/latchkey/storage/boltguard"
 	"github.com/latchkey/latchkey/storage/watermark"
 )
 
@@ -30,7 +31,7 @@ const (
 
 const (
 	folderMode = 0o700
-	fileMode   = 0o600
+	fileMode   = boltguard.FileMode
 	others     = 0o077 // the rights of everybody but the owner
 )
 
@@ -199,7 +200,7 @@ func checkFolder(dir string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("the data folder %s is not a folder", dir)
 	}
-	if !hasModes || info.Mode().Perm()&others == 0 {
+	if !boltguard.HasModes || info.Mode().Perm()&others == 0 {
 		return nil
 	}
 	// A folder that holds nothing but a store is made private. Any other may
@@ -228,28 +229,9 @@ func storeAlone(dir string) (bool, error) {
 }
 
 // openPrivate opens a regular file, not through a link, and takes the rights
-// of other users from it: the mode given at creation is no help to an older file.
+// of other users from it.
 func openPrivate(path string, flag int, mode os.FileMode) (*os.File, error) {
-	const notRegular = "%s is not a regular file: put it aside, and the store's own file in its place"
-	f, err := os.OpenFile(path, flag|noFollow, mode)
-	if err != nil {
-		if there, gone := os.Lstat(path); gone == nil && !there.Mode().IsRegular() {
-			return nil, fmt.Errorf(notRegular+" (%w)", path, err)
-		}
-		return nil, err
-	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case !info.Mode().IsRegular():
-		err = fmt.Errorf(notRegular, path)
-	case hasModes && info.Mode().Perm()&others != 0:
-		err = f.Chmod(fileMode)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return boltguard.OpenPrivate(path, flag, mode)
 }
 
 func syncFolder(dir string) error {

@@ -3,7 +3,7 @@ package storage
 import (
 	"os"
 
-	"github.com/latchkey/latchkey/storage/boltfile"
+	"github.com/latchkey/latchkey/storage/boltguard"
 )
 
 // walkPath walks a file as walkFile does.
@@ -19,16 +19,7 @@ func walkPath(path string, do func(bucket string, name, value []byte) error) err
 // walkFile calls do as boltfile's Walk does, and sees that bbolt can be trusted
 // with the file.
 func walkFile(f *os.File, do func(bucket string, name, value []byte) error) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	pages, err := boltfile.New(f, info.Size())
-	if err != nil {
-		return damaged(err)
-	}
-	_, err = pages.Walk(do)
-	return damaged(err)
+	return damaged(boltguard.Walk(f, do))
 }
 
 // lookAway is for a walk that is made for its own sake.

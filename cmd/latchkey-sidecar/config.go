@@ -18,6 +18,7 @@ import (
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/observe"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
+	"github.com/latchkey/latchkey/usage"
 )
 
 const (
@@ -39,6 +40,7 @@ type config struct {
 	name      string
 	tls       *configv1.TLS // nil: nobody over TCP
 	ids       link.Identities
+	flush     time.Duration // how often usage is written down and reported
 	observe   observe.Options
 
 	from *source           // nil: of no file, for good
@@ -103,6 +105,7 @@ ends it at once.`,
 	f.BoolVar(&acceptRollback, "accept-rollback", false,
 		"for one start: take a hub's world although it is older than this replica's; what that brings back to life is logged")
 	f.Var(observe.DecisionLogFlag(&flags.DecisionLog), observe.Flag, observe.Usage)
+	f.StringVar(&flags.UsageFlush, "usage-flush", "", "how often counts of the use of keys are written down and sent to the hub, from 1s to 1h (default 10s)")
 	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
 	f.StringVar(&flags.DrainDelay, "drain-delay", "", "how long to go on answering once it is told to stop and says so by its health, such as 5s (default 0s)")
 	return cmd
@@ -154,6 +157,9 @@ func (from *source) configure() (*config, error) {
 	}
 	if c.staleness, err = parseStaleness(cmp.Or(flags.MaxStaleness, read.MaxStaleness, defaultStaleness)); err != nil {
 		return nil, usagef("--max-staleness: %w", err)
+	}
+	if c.flush, err = strictyaml.ParseWithin(cmp.Or(flags.UsageFlush, read.UsageFlush), usage.DefaultFlush, usage.MinFlush, usage.MaxFlush); err != nil {
+		return nil, usagef("--usage-flush: %w", err)
 	}
 	if c.name == "" {
 		if c.name, err = os.Hostname(); err != nil {

@@ -76,6 +76,7 @@ func (p *process) registry() *prometheus.Registry {
 	r.MustRegister(p.grpc.Collectors()...)
 	r.MustRegister(p.observe.Collectors()...)
 	r.MustRegister(p.follower.Collectors()...)
+	r.MustRegister(p.usage.Collectors()...)
 	if p.file != nil {
 		r.MustRegister(p.file.Collectors()...)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/latchkey/latchkey/policy"
 	"github.com/latchkey/latchkey/replica"
 	"github.com/latchkey/latchkey/storage"
+	"github.com/latchkey/latchkey/usage"
 )
 
 // process is a running sidecar.
@@ -36,6 +37,7 @@ type process struct {
 	link     *link.Source // nil: nobody over TCP
 	follower *replica.Follower
 	checks   *authz.Server
+	usage    *usage.Keeper
 	grpc     *serve.GRPC // that Envoy calls
 	health   *serve.Health
 	store    *serve.StoreHealth
@@ -90,10 +92,11 @@ func runSidecar(ctx context.Context, c *config, log *slog.Logger, level *slog.Le
 		return err
 	}
 	defer func() { err = errors.Join(err, closeHubs()) }()
+	p.usage = usage.New(usage.Options{Folder: c.data, Flush: c.flush, Send: p.follower.ReportUsage, Refused: replica.RefusedUsage, Log: log})
 	if p.observe, err = observe.Open(ctx, c.observe, observe.Process{Service: "latchkey-sidecar", Version: serve.ThisBuild(version).Version, Instance: c.name}, log); err != nil {
 		return err
 	}
-	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log, Observers: p.observe.Observers()})
+	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log, Observers: append(p.observe.Observers(), p.usage)})
 	p.grpc = serve.NewGRPC(append(p.observe.ServerOptions(), authz.ServerOption())...)
 	defer p.grpc.Stop() // its workers wait from the beginning
 	p.grpc.TellLimits(log)
@@ -173,6 +176,7 @@ func (p *process) group() (*serve.Group, error) {
 	g.Add(serve.Work, "memory", p.memory.Run)
 	p.observe.AddTo(&g)
 	g.Add(serve.Work, "follower", p.follower.Run)
+	g.Add(serve.Work, "usage", p.usage.Run)
 	g.Add(serve.Work, "readiness", p.watchReadiness)
 	g.Add(serve.Work, "store", p.store.Watch)
 	g.Add(serve.Work, "SIGHUP", p.watchHangup)

@@ -12,7 +12,7 @@ import (
 func newKeys() *cobra.Command {
 	return group("keys", "Make and manage keys",
 		newKeysCreate(), newKeysList(), newKeysShow(), newKeysRotate(), newKeysRevoke(),
-		newKeysDisable(), newKeysEnable(), newKeysUpdate(), newKeysImport(), newKeysExport(),
+		newKeysDisable(), newKeysEnable(), newKeysUpdate(), newKeysImport(), newKeysExport(), newKeysUsage(),
 	)
 }
 
@@ -45,6 +45,7 @@ func (c *client) printKey(cmd *cobra.Command, k *adminv1.Key) error {
 		fact(t, "created", moment(k.GetCreatedAt()))
 		fact(t, "expires", moment(k.GetExpiresAt()))
 		fact(t, "revoked", moment(k.GetRevokedAt()))
+		fact(t, "last used", moment(k.GetLastUsedAt()))
 		if old := k.GetRetiring(); old != nil {
 			fact(t, "old secret", shownAs(old.GetPrefix(), old.GetLast4())+" until "+moment(old.GetUntil()))
 		}
@@ -77,10 +78,10 @@ func (c *client) printKeys(cmd *cobra.Command, keys []*adminv1.Key) error {
 		return printJSON(cmd.OutOrStdout(), list)
 	}
 	return printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) {
-		row(t, "ID", "POLICY", "TYPE", "STATUS", "SHOWN AS", "OWNER", "EXPIRES", "NAME")
+		row(t, "ID", "POLICY", "TYPE", "STATUS", "SHOWN AS", "OWNER", "EXPIRES", "LAST USED", "NAME")
 		for _, k := range keys {
 			row(t, k.GetId(), k.GetPolicy(), k.GetType(), k.GetStatus(), shownAs(k.GetPrefix(), k.GetLast4()),
-				k.GetTenant()+k.GetPrincipal(), moment(k.GetExpiresAt()), k.GetName())
+				k.GetTenant()+k.GetPrincipal(), moment(k.GetExpiresAt()), moment(k.GetLastUsedAt()), k.GetName())
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 func newKeysList() *cobra.Command {
 	q := &adminv1.ListKeysRequest{}
+	unused := &span{}
 	cmd := &cobra.Command{
 		Use:   "list [flags]",
 		Short: "List keys",
@@ -18,6 +19,7 @@ func newKeysList() *cobra.Command {
 		Args: exactly(),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {
+		q.UnusedFor = unused.Duration
 		keys, err := c.listKeys(cmd.Context(), q)
 		if err != nil {
 			return err
@@ -28,6 +30,7 @@ func newKeysList() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&q.Status, "status", "", "only keys of this status: active, retiring, disabled, expired or revoked")
 	f.StringVar(&q.Environment, "environment", "", "only keys of this environment")
+	f.Var(unused, "unused-for", "only keys that weren't presented for so long, such as 90d; one that never was counts from when it was made, or recording began")
 	addAs(cmd, &q.As)
 	return cmd
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/observe"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
+	"github.com/latchkey/latchkey/usage"
 )
 
 const defaultHTTP = "127.0.0.1:9902"
@@ -33,6 +34,9 @@ type serveConfig struct {
 	tls       *configv1.TLS // nil: nobody over TCP
 	operators link.Identities
 	followers link.Identities
+
+	usageFlush  time.Duration // how often usage is written down
+	usageHourly time.Duration // how long it is kept by the hour
 
 	observe observe.Options
 	from    *serveSource    // nil: of no file, for good
@@ -85,6 +89,8 @@ are answered; a second one ends it at once.`,
 	f.BoolVar(&acceptRollback, "accept-rollback", false,
 		"for one start: go on from a store that is older than what was acknowledged, or isn't known to be the newest; what is known to have been revoked stays so")
 	f.Var(observe.DecisionLogFlag(&flags.DecisionLog), observe.Flag, observe.Usage)
+	f.StringVar(&flags.UsageFlush, "usage-flush", "", "how often counts of the use of keys are written down, from 1s to 1h (default 10s)")
+	f.StringVar(&flags.UsageHourly, "usage-hourly", "", "how long they are kept by the hour, from 1d to 90d; by the day from then on (default 7d)")
 	f.StringVar(&flags.LogLevel, "log-level", "", "least severe log lines that are written: debug, info, warn or error (default info)")
 	f.StringVar(&flags.DrainDelay, "drain-delay", "", "how long to go on answering once it is told to stop and says so by its health, such as 5s (default 0s)")
 	return cmd
@@ -152,6 +158,12 @@ func (from *serveSource) configure() (*serveConfig, error) {
 		if c.hubListen, err = serve.ParseAddress(at); err != nil {
 			return nil, usagef("--hub-listen: %w", err)
 		}
+	}
+	if c.usageFlush, err = strictyaml.ParseWithin(cmp.Or(flags.UsageFlush, read.UsageFlush), usage.DefaultFlush, usage.MinFlush, usage.MaxFlush); err != nil {
+		return nil, usagef("--usage-flush: %w", err)
+	}
+	if c.usageHourly, err = strictyaml.ParseWithin(cmp.Or(flags.UsageHourly, read.UsageHourly), usage.DefaultHourly, usage.MinHourly, usage.MaxHourly); err != nil {
+		return nil, usagef("--usage-hourly: %w", err)
 	}
 	if c.observe, err = observe.Configured(flags, file, read); err != nil {
 		return nil, usagef("%w", err)

@@ -31,7 +31,7 @@ func (p *process) openHub() (err error) {
 	if !p.config.hubListen.IsUnix() {
 		options = append(options, grpc.Creds(p.link.ServerCredentials(p.followers)))
 	}
-	p.hub, err = replica.NewHub(replica.HubOptions{DB: p.db, Folder: p.dataFolder(), Identify: p.follower, Log: p.log})
+	p.hub, err = replica.NewHub(replica.HubOptions{DB: p.db, Folder: p.dataFolder(), Identify: p.follower, Usage: p.usage.Report, Log: p.log})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ func (p *process) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	r.MustRegister(p.checks.Collectors()...)
+	r.MustRegister(p.usage.Collectors()...)
 	r.MustRegister(p.grpc.Collectors()...)
 	r.MustRegister(p.observe.Collectors()...)
 	r.MustRegister(p.files.collectors()...)

@@ -22,6 +22,7 @@ import (
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
 	"github.com/latchkey/latchkey/replica"
 	"github.com/latchkey/latchkey/storage"
+	"github.com/latchkey/latchkey/usage"
 )
 
 // runServe serves until the context ends. The level is the log's.
@@ -49,10 +50,11 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger, level 
 	defer func() { err = errors.Join(err, db.Close()) }()
 
 	p.db = db
+	p.usage = p.newUsage()
 	if err := p.openObservers(ctx); err != nil {
 		return err
 	}
-	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log, Observers: p.observe.Observers()})
+	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log, Observers: append(p.observe.Observers(), p.usage)})
 	p.grpc = serve.NewGRPC(append(p.observe.ServerOptions(), authz.ServerOption())...)
 	defer p.grpc.Stop() // its workers wait from the beginning
 	p.grpc.TellLimits(log)
@@ -62,7 +64,7 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger, level 
 		return err
 	}
 	extra := map[string]http.Handler{}
-	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Hosts: p.adminHosts, Operators: p.operators, Extra: extra})
+	p.admin = admin.New(admin.Options{Ledger: db, Log: log, Hosts: p.adminHosts, Operators: p.operators, Usage: p.usage.Current, Extra: extra})
 	path, handler := adminv1connect.NewServerServiceHandler(statusService{p: p}, p.admin.HandlerOptions()...)
 	extra[path] = handler
 	p.store = serve.NewStoreHealth(db, p.health.SetStorage, log)
@@ -111,6 +113,7 @@ type process struct {
 	drain     atomic.Int64 // a time.Duration
 
 	checks *authz.Server
+	usage  *usage.Keeper
 	admin  *admin.Server
 	files  *policyFiles
 	store  *serve.StoreHealth
@@ -168,6 +171,7 @@ func (p *process) group() (*serve.Group, error) {
 	}
 	g.Add(serve.Work, "memory", p.memory.Run)
 	p.observe.AddTo(&g)
+	g.Add(serve.Work, "usage", p.usage.Run)
 	if p.link != nil {
 		g.Add(serve.Work, "certificate", p.link.Run)
 	}

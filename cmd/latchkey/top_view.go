@@ -13,7 +13,7 @@ type style string
 
 const (
 	ordinary style = ""
-	heading  style = "1"  // bold
+	headline style = "1"  // bold
 	caution  style = "33" // yellow
 	alarm    style = "31" // red
 	aside    style = "2"  // faint
@@ -44,7 +44,7 @@ func (v *topView) lines(most int, paint styler) []string {
 		noun = "process"
 	}
 	lines := []string{
-		paint(heading, fmt.Sprintf("latchkey top   %d %s   %s   over %s", len(v.Processes), noun, v.Time.Format(time.RFC3339), seconds(v.Interval))), "",
+		paint(headline, fmt.Sprintf("latchkey top   %d %s   %s   over %s", len(v.Processes), noun, v.Time.Format(time.RFC3339), seconds(v.Interval))), "",
 	}
 	lines = append(lines, columns(v.processRows(), paint)...)
 	for _, p := range v.Processes {
@@ -65,7 +65,7 @@ func (v *topView) lines(most int, paint styler) []string {
 }
 
 func (v *topView) processRows() []styled {
-	rows := []styled{{heading, []string{"PROCESS", "READY", "REVISION", "KEYS", "CHECKS/S", "DENIED/S", "P50", "P99", "AGE", "LEASE", "REPLICAS", "TROUBLE"}}}
+	rows := []styled{{headline, []string{"PROCESS", "READY", "REVISION", "KEYS", "CHECKS/S", "DENIED/S", "P50", "P99", "AGE", "LEASE", "REPLICAS", "TROUBLE"}}}
 	for _, p := range v.Processes {
 		if p.Problem != nil {
 			rows = append(rows, styled{alarm, []string{p.Address, "?", "", "", "", "", "", "", "", "", "", "no answer"}})
@@ -122,7 +122,7 @@ func (p *topFigures) trouble() (style, string) {
 }
 
 func (v *topView) decisionRows() []styled {
-	rows := []styled{{heading, []string{"PER SECOND", "TOTAL", "DECISION", "REASON", "POLICY", "KEY TYPE"}}}
+	rows := []styled{{headline, []string{"PER SECOND", "TOTAL", "DECISION", "REASON", "POLICY", "KEY TYPE"}}}
 	for _, d := range v.decisions() {
 		s := ordinary
 		switch {

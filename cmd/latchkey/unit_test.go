@@ -280,6 +280,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	p := &process{config: &serveConfig{}, db: db, log: log}
 	p.admin = admin.New(admin.Options{Ledger: db, Log: log})
 	p.checks = authz.NewServer(authz.Options{Source: p.source, Log: log})
+	p.usage = p.newUsage()
 	p.grpc = serve.NewGRPC()
 	t.Cleanup(p.grpc.Stop)
 	p.files = newPolicyFiles(nil, p.admin, db, log)

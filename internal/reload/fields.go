@@ -31,6 +31,8 @@ var fields = map[protoreflect.FullName]map[protoreflect.Name]when{
 		"tls":          cold, // the files that it names are followed all the same
 		"operators":    hot,
 		"followers":    hot,
+		"usage_flush":  cold,
+		"usage_hourly": cold,
 		"drain_delay":  hot,
 		"decision_log": cold,
 		"tracing":      cold,
@@ -45,6 +47,7 @@ var fields = map[protoreflect.FullName]map[protoreflect.Name]when{
 		"name":           cold,
 		"tls":            cold,
 		"hub_identities": hot,
+		"usage_flush":    cold,
 		"drain_delay":    hot,
 		"decision_log":   cold,
 		"tracing":        cold,

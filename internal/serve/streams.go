@@ -18,8 +18,8 @@ const (
 	maxFollowers = 20_000
 	// followerStreams are open in a connection at the same time.
 	followerStreams = 4
-	// followerMessage is how long the message of a peer may be: all are short.
-	followerMessage = 8 << 10
+	// followerMessage is how long the message of a peer may be: the longest is a batch of usage.
+	followerMessage = 40 << 10
 	// stallTime is how long a peer may not take what is sent to him. Then the connection is closed.
 	stallTime = 30 * time.Second
 	// followerAge is how long a connection lasts, more or less: then the peer has to show his certificate again,

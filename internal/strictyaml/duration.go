@@ -2,6 +2,8 @@ package strictyaml
 
 import (
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -60,4 +62,34 @@ func ParseDuration(text string) (time.Duration, error) {
 		rest, next = rest[digits+1:], unit+1
 	}
 	return total, nil
+}
+
+// ParseWithin reads a length of time that is bounded, and returns the other one where there is no text.
+func ParseWithin(text string, otherwise, least, most time.Duration) (time.Duration, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	d, err := ParseDuration(text)
+	if err == nil && (d < least || d > most) {
+		err = fmt.Errorf("it must be from %s to %s", FormatDuration(least), FormatDuration(most))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return d, nil
+}
+
+// FormatDuration writes a length of whole seconds as ParseDuration reads it, without weeks: people count days.
+func FormatDuration(d time.Duration) string {
+	text := ""
+	for _, u := range units[1:] {
+		if n := d / u.length; n > 0 {
+			text += strconv.FormatInt(int64(n), 10) + string(u.letter)
+			d -= n * u.length
+		}
+	}
+	if text == "" {
+		return "0s"
+	}
+	return text
 }

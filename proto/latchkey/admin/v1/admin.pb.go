@@ -139,7 +139,9 @@ type Key struct {
 	// An older secret that is still valid, while the key is retiring.
 	Retiring *RetiringSecret `protobuf:"bytes,20,opt,name=retiring,proto3" json:"retiring,omitempty"`
 	// Revision at which the key last changed.
-	Revision      uint64 `protobuf:"varint,21,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,21,opt,name=revision,proto3" json:"revision,omitempty"`
+	// When it was last presented, whatever the answer, to the minute; absent for never since usage is recorded, and where it isn't asked for.
+	LastUsedAt    *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=last_used_at,json=lastUsedAt,proto3" json:"last_used_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -319,6 +321,13 @@ func (x *Key) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Key) GetLastUsedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUsedAt
+	}
+	return nil
 }
 
 // RetiringSecret is a replaced secret in its grace.
@@ -1110,7 +1119,9 @@ type ListKeysRequest struct {
 	// At most so many keys; 0 for 1,000.
 	PageSize uint32 `protobuf:"varint,8,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Where the last page ended.
-	PageToken     string `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only keys that weren't presented for so long. One that never was counts from when it was made, or from when recording began, whichever is later.
+	UnusedFor     *durationpb.Duration `protobuf:"bytes,10,opt,name=unused_for,json=unusedFor,proto3" json:"unused_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1206,6 +1217,13 @@ func (x *ListKeysRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListKeysRequest) GetUnusedFor() *durationpb.Duration {
+	if x != nil {
+		return x.UnusedFor
+	}
+	return nil
 }
 
 // ListKeysResponse is a page of keys, by id.
@@ -5761,6 +5779,535 @@ func (x *Withdrawn) GetWhat() string {
 	return ""
 }
 
+// GetKeyUsageRequest asks for the usage of a key.
+type GetKeyUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Principal on whose behalf it is asked; empty for the operator.
+	As string `protobuf:"bytes,1,opt,name=as,proto3" json:"as,omitempty"`
+	// The key.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// How far back counts go; absent for 7 days. At most 400 days.
+	Since         *durationpb.Duration `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetKeyUsageRequest) Reset() {
+	*x = GetKeyUsageRequest{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetKeyUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetKeyUsageRequest) ProtoMessage() {}
+
+func (x *GetKeyUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetKeyUsageRequest.ProtoReflect.Descriptor instead.
+func (*GetKeyUsageRequest) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *GetKeyUsageRequest) GetAs() string {
+	if x != nil {
+		return x.As
+	}
+	return ""
+}
+
+func (x *GetKeyUsageRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetKeyUsageRequest) GetSince() *durationpb.Duration {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+// GetKeyUsageResponse is the usage of a key.
+type GetKeyUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The usage.
+	Usage         *KeyUsage `protobuf:"bytes,1,opt,name=usage,proto3" json:"usage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetKeyUsageResponse) Reset() {
+	*x = GetKeyUsageResponse{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetKeyUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetKeyUsageResponse) ProtoMessage() {}
+
+func (x *GetKeyUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetKeyUsageResponse.ProtoReflect.Descriptor instead.
+func (*GetKeyUsageResponse) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *GetKeyUsageResponse) GetUsage() *KeyUsage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+// KeyUsage is when and how often a key was presented, as far as it was reported. It holds nothing of who presented it.
+type KeyUsage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Public name of the key.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// When it was last presented, whatever the answer, to the minute; absent for never.
+	LastUsedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=last_used_at,json=lastUsedAt,proto3" json:"last_used_at,omitempty"`
+	// Begin of the first hour or day that is counted.
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// Since when usage is recorded here at all.
+	RecordedSince *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=recorded_since,json=recordedSince,proto3" json:"recorded_since,omitempty"`
+	// How often since then, by reason.
+	Counts []*ReasonCount `protobuf:"bytes,5,rep,name=counts,proto3" json:"counts,omitempty"`
+	// Its secrets, the newest last.
+	Secrets []*SecretUsage `protobuf:"bytes,6,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	// The hours and days in which it was presented, oldest first.
+	Periods []*UsagePeriod `protobuf:"bytes,7,rep,name=periods,proto3" json:"periods,omitempty"`
+	// The replicas that reported in the last 30 days, those that have been silent for longest first, at most 1,000. Counts of checks at a replica come with its next report.
+	Reports       []*UsageReport `protobuf:"bytes,8,rep,name=reports,proto3" json:"reports,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyUsage) Reset() {
+	*x = KeyUsage{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyUsage) ProtoMessage() {}
+
+func (x *KeyUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyUsage.ProtoReflect.Descriptor instead.
+func (*KeyUsage) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *KeyUsage) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *KeyUsage) GetLastUsedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUsedAt
+	}
+	return nil
+}
+
+func (x *KeyUsage) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *KeyUsage) GetRecordedSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordedSince
+	}
+	return nil
+}
+
+func (x *KeyUsage) GetCounts() []*ReasonCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *KeyUsage) GetSecrets() []*SecretUsage {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+func (x *KeyUsage) GetPeriods() []*UsagePeriod {
+	if x != nil {
+		return x.Periods
+	}
+	return nil
+}
+
+func (x *KeyUsage) GetReports() []*UsageReport {
+	if x != nil {
+		return x.Reports
+	}
+	return nil
+}
+
+// ReasonCount is how often checks were answered with a reason.
+type ReasonCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Stable name of the reason.
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How often.
+	Count         uint64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReasonCount) Reset() {
+	*x = ReasonCount{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReasonCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReasonCount) ProtoMessage() {}
+
+func (x *ReasonCount) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReasonCount.ProtoReflect.Descriptor instead.
+func (*ReasonCount) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *ReasonCount) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ReasonCount) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// SecretUsage is the usage of one secret of a key.
+type SecretUsage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Literal text before its secret part.
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Last four characters of its token; empty where only the digest is known.
+	Last4 string `protobuf:"bytes,2,opt,name=last4,proto3" json:"last4,omitempty"`
+	// What the key is for who presents it: `active`, `retiring`, `disabled`, `expired` or `revoked`.
+	Status string `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	// When it was made.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When another took its place; absent for the current one.
+	ReplacedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=replaced_at,json=replacedAt,proto3" json:"replaced_at,omitempty"`
+	// When it stops being valid, or did, because another took its place; absent for the current one.
+	Until *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	// When it was last presented, to the minute; absent for never.
+	LastUsedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_used_at,json=lastUsedAt,proto3" json:"last_used_at,omitempty"`
+	// How often it was presented since KeyUsage.since, by reason.
+	Counts []*ReasonCount `protobuf:"bytes,8,rep,name=counts,proto3" json:"counts,omitempty"`
+	// How often it was presented after another took its place, however long ago, by reason.
+	SinceReplaced []*ReasonCount `protobuf:"bytes,9,rep,name=since_replaced,json=sinceReplaced,proto3" json:"since_replaced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecretUsage) Reset() {
+	*x = SecretUsage{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecretUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecretUsage) ProtoMessage() {}
+
+func (x *SecretUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecretUsage.ProtoReflect.Descriptor instead.
+func (*SecretUsage) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *SecretUsage) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *SecretUsage) GetLast4() string {
+	if x != nil {
+		return x.Last4
+	}
+	return ""
+}
+
+func (x *SecretUsage) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SecretUsage) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *SecretUsage) GetReplacedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReplacedAt
+	}
+	return nil
+}
+
+func (x *SecretUsage) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *SecretUsage) GetLastUsedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUsedAt
+	}
+	return nil
+}
+
+func (x *SecretUsage) GetCounts() []*ReasonCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *SecretUsage) GetSinceReplaced() []*ReasonCount {
+	if x != nil {
+		return x.SinceReplaced
+	}
+	return nil
+}
+
+// UsagePeriod is an hour or a day.
+type UsagePeriod struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it begins.
+	Start *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
+	// How long it is: an hour, or a day.
+	Length *durationpb.Duration `protobuf:"bytes,2,opt,name=length,proto3" json:"length,omitempty"`
+	// How often the key was presented in it, by reason.
+	Counts        []*ReasonCount `protobuf:"bytes,3,rep,name=counts,proto3" json:"counts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsagePeriod) Reset() {
+	*x = UsagePeriod{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsagePeriod) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsagePeriod) ProtoMessage() {}
+
+func (x *UsagePeriod) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsagePeriod.ProtoReflect.Descriptor instead.
+func (*UsagePeriod) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *UsagePeriod) GetStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *UsagePeriod) GetLength() *durationpb.Duration {
+	if x != nil {
+		return x.Length
+	}
+	return nil
+}
+
+func (x *UsagePeriod) GetCounts() []*ReasonCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+// UsageReport is the newest report of a replica.
+type UsageReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Random name of the replica.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Name for people.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Identity of its connection.
+	Identity string `protobuf:"bytes,3,opt,name=identity,proto3" json:"identity,omitempty"`
+	// When it came.
+	At            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageReport) Reset() {
+	*x = UsageReport{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageReport) ProtoMessage() {}
+
+func (x *UsageReport) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageReport.ProtoReflect.Descriptor instead.
+func (*UsageReport) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *UsageReport) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UsageReport) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UsageReport) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *UsageReport) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 var File_latchkey_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
@@ -5769,7 +6316,7 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\bPosition\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x16\n" +
-	"\x06digest\x18\x03 \x01(\tR\x06digest\"\x95\x05\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\"\xd3\x05\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x16\n" +
@@ -5795,7 +6342,9 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"revoked_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12\x16\n" +
 	"\x06system\x18\x13 \x01(\bR\x06system\x12=\n" +
 	"\bretiring\x18\x14 \x01(\v2!.latchkey.admin.v1.RetiringSecretR\bretiring\x12\x1a\n" +
-	"\brevision\x18\x15 \x01(\x04R\brevision\"p\n" +
+	"\brevision\x18\x15 \x01(\x04R\brevision\x12<\n" +
+	"\flast_used_at\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastUsedAt\"p\n" +
 	"\x0eRetiringSecret\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
 	"\x05last4\x18\x02 \x01(\tR\x05last4\x120\n" +
@@ -5860,7 +6409,7 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\apresent\x18\x05 \x01(\rR\apresent\"?\n" +
 	"\rImportMistake\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\xf9\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xb3\x02\n" +
 	"\x0fListKeysRequest\x12\x0e\n" +
 	"\x02as\x18\x01 \x01(\tR\x02as\x12\x16\n" +
 	"\x06policy\x18\x02 \x01(\tR\x06policy\x12\x12\n" +
@@ -5871,7 +6420,10 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\venvironment\x18\a \x01(\tR\venvironment\x12\x1b\n" +
 	"\tpage_size\x18\b \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\t \x01(\tR\tpageToken\"f\n" +
+	"page_token\x18\t \x01(\tR\tpageToken\x128\n" +
+	"\n" +
+	"unused_for\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\tunusedFor\"f\n" +
 	"\x10ListKeysResponse\x12*\n" +
 	"\x04keys\x18\x01 \x03(\v2\x16.latchkey.admin.v1.KeyR\x04keys\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc4\x01\n" +
@@ -6226,7 +6778,48 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\tWithdrawn\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04what\x18\x03 \x01(\tR\x04what2\xd4\a\n" +
+	"\x04what\x18\x03 \x01(\tR\x04what\"e\n" +
+	"\x12GetKeyUsageRequest\x12\x0e\n" +
+	"\x02as\x18\x01 \x01(\tR\x02as\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12/\n" +
+	"\x05since\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05since\"H\n" +
+	"\x13GetKeyUsageResponse\x121\n" +
+	"\x05usage\x18\x01 \x01(\v2\x1b.latchkey.admin.v1.KeyUsageR\x05usage\"\xb3\x03\n" +
+	"\bKeyUsage\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12<\n" +
+	"\flast_used_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastUsedAt\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12A\n" +
+	"\x0erecorded_since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rrecordedSince\x126\n" +
+	"\x06counts\x18\x05 \x03(\v2\x1e.latchkey.admin.v1.ReasonCountR\x06counts\x128\n" +
+	"\asecrets\x18\x06 \x03(\v2\x1e.latchkey.admin.v1.SecretUsageR\asecrets\x128\n" +
+	"\aperiods\x18\a \x03(\v2\x1e.latchkey.admin.v1.UsagePeriodR\aperiods\x128\n" +
+	"\areports\x18\b \x03(\v2\x1e.latchkey.admin.v1.UsageReportR\areports\";\n" +
+	"\vReasonCount\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"\xba\x03\n" +
+	"\vSecretUsage\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05last4\x18\x02 \x01(\tR\x05last4\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\tR\x06status\x129\n" +
+	"\n" +
+	"created_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12;\n" +
+	"\vreplaced_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"replacedAt\x120\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12<\n" +
+	"\flast_used_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastUsedAt\x126\n" +
+	"\x06counts\x18\b \x03(\v2\x1e.latchkey.admin.v1.ReasonCountR\x06counts\x12E\n" +
+	"\x0esince_replaced\x18\t \x03(\v2\x1e.latchkey.admin.v1.ReasonCountR\rsinceReplaced\"\xaa\x01\n" +
+	"\vUsagePeriod\x120\n" +
+	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x121\n" +
+	"\x06length\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06length\x126\n" +
+	"\x06counts\x18\x03 \x03(\v2\x1e.latchkey.admin.v1.ReasonCountR\x06counts\"y\n" +
+	"\vUsageReport\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
+	"\bidentity\x18\x03 \x01(\tR\bidentity\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at2\xb2\b\n" +
 	"\n" +
 	"KeyService\x12V\n" +
 	"\tCreateKey\x12#.latchkey.admin.v1.CreateKeyRequest\x1a$.latchkey.admin.v1.CreateKeyResponse\x12Y\n" +
@@ -6243,7 +6836,8 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"ChangeKeys\x12$.latchkey.admin.v1.ChangeKeysRequest\x1a%.latchkey.admin.v1.ChangeKeysResponse\x12Y\n" +
 	"\n" +
-	"ExportKeys\x12$.latchkey.admin.v1.ExportKeysRequest\x1a%.latchkey.admin.v1.ExportKeysResponse2\xda\x01\n" +
+	"ExportKeys\x12$.latchkey.admin.v1.ExportKeysRequest\x1a%.latchkey.admin.v1.ExportKeysResponse\x12\\\n" +
+	"\vGetKeyUsage\x12%.latchkey.admin.v1.GetKeyUsageRequest\x1a&.latchkey.admin.v1.GetKeyUsageResponse2\xda\x01\n" +
 	"\x10DirectoryService\x12e\n" +
 	"\x0eApplyDirectory\x12(.latchkey.admin.v1.ApplyDirectoryRequest\x1a).latchkey.admin.v1.ApplyDirectoryResponse\x12_\n" +
 	"\fGetDirectory\x12&.latchkey.admin.v1.GetDirectoryRequest\x1a'.latchkey.admin.v1.GetDirectoryResponse2\x8a\x03\n" +
@@ -6275,7 +6869,7 @@ func file_latchkey_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_latchkey_admin_v1_admin_proto_rawDescData
 }
 
-var file_latchkey_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_latchkey_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
 var file_latchkey_admin_v1_admin_proto_goTypes = []any{
 	(*Position)(nil),               // 0: latchkey.admin.v1.Position
 	(*Key)(nil),                    // 1: latchkey.admin.v1.Key
@@ -6349,158 +6943,188 @@ var file_latchkey_admin_v1_admin_proto_goTypes = []any{
 	(*BackupEnd)(nil),              // 69: latchkey.admin.v1.BackupEnd
 	(*RestoreReport)(nil),          // 70: latchkey.admin.v1.RestoreReport
 	(*Withdrawn)(nil),              // 71: latchkey.admin.v1.Withdrawn
-	nil,                            // 72: latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
-	nil,                            // 73: latchkey.admin.v1.ExplainResponse.IdentityEntry
-	(*timestamppb.Timestamp)(nil),  // 74: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 75: google.protobuf.Duration
-	(*v1.Directory)(nil),           // 76: latchkey.directory.v1.Directory
+	(*GetKeyUsageRequest)(nil),     // 72: latchkey.admin.v1.GetKeyUsageRequest
+	(*GetKeyUsageResponse)(nil),    // 73: latchkey.admin.v1.GetKeyUsageResponse
+	(*KeyUsage)(nil),               // 74: latchkey.admin.v1.KeyUsage
+	(*ReasonCount)(nil),            // 75: latchkey.admin.v1.ReasonCount
+	(*SecretUsage)(nil),            // 76: latchkey.admin.v1.SecretUsage
+	(*UsagePeriod)(nil),            // 77: latchkey.admin.v1.UsagePeriod
+	(*UsageReport)(nil),            // 78: latchkey.admin.v1.UsageReport
+	nil,                            // 79: latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
+	nil,                            // 80: latchkey.admin.v1.ExplainResponse.IdentityEntry
+	(*timestamppb.Timestamp)(nil),  // 81: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 82: google.protobuf.Duration
+	(*v1.Directory)(nil),           // 83: latchkey.directory.v1.Directory
 }
 var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
-	74,  // 0: latchkey.admin.v1.Key.created_at:type_name -> google.protobuf.Timestamp
-	74,  // 1: latchkey.admin.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
-	74,  // 2: latchkey.admin.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
+	81,  // 0: latchkey.admin.v1.Key.created_at:type_name -> google.protobuf.Timestamp
+	81,  // 1: latchkey.admin.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
+	81,  // 2: latchkey.admin.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
 	2,   // 3: latchkey.admin.v1.Key.retiring:type_name -> latchkey.admin.v1.RetiringSecret
-	74,  // 4: latchkey.admin.v1.RetiringSecret.until:type_name -> google.protobuf.Timestamp
-	74,  // 5: latchkey.admin.v1.KeyFields.expires_at:type_name -> google.protobuf.Timestamp
-	75,  // 6: latchkey.admin.v1.KeyFields.expires_in:type_name -> google.protobuf.Duration
-	3,   // 7: latchkey.admin.v1.CreateKeyRequest.key:type_name -> latchkey.admin.v1.KeyFields
-	1,   // 8: latchkey.admin.v1.CreateKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,   // 9: latchkey.admin.v1.CreateKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	3,   // 10: latchkey.admin.v1.ImportKey.key:type_name -> latchkey.admin.v1.KeyFields
-	74,  // 11: latchkey.admin.v1.ImportKey.created_at:type_name -> google.protobuf.Timestamp
-	74,  // 12: latchkey.admin.v1.ImportKey.revoked_at:type_name -> google.protobuf.Timestamp
-	74,  // 13: latchkey.admin.v1.ImportKey.rotated_at:type_name -> google.protobuf.Timestamp
-	7,   // 14: latchkey.admin.v1.ImportKey.former_secrets:type_name -> latchkey.admin.v1.FormerSecret
-	74,  // 15: latchkey.admin.v1.FormerSecret.created_at:type_name -> google.protobuf.Timestamp
-	74,  // 16: latchkey.admin.v1.FormerSecret.until:type_name -> google.protobuf.Timestamp
-	6,   // 17: latchkey.admin.v1.ImportKeysRequest.keys:type_name -> latchkey.admin.v1.ImportKey
-	1,   // 18: latchkey.admin.v1.ImportKeysResponse.keys:type_name -> latchkey.admin.v1.Key
-	10,  // 19: latchkey.admin.v1.ImportKeysResponse.mistakes:type_name -> latchkey.admin.v1.ImportMistake
-	0,   // 20: latchkey.admin.v1.ImportKeysResponse.position:type_name -> latchkey.admin.v1.Position
-	1,   // 21: latchkey.admin.v1.ListKeysResponse.keys:type_name -> latchkey.admin.v1.Key
-	13,  // 22: latchkey.admin.v1.ChangeKeysRequest.selection:type_name -> latchkey.admin.v1.KeySelection
-	26,  // 23: latchkey.admin.v1.ChangeKeysRequest.revoke:type_name -> latchkey.admin.v1.RevokeKeyRequest
-	28,  // 24: latchkey.admin.v1.ChangeKeysRequest.disable:type_name -> latchkey.admin.v1.DisableKeyRequest
-	30,  // 25: latchkey.admin.v1.ChangeKeysRequest.enable:type_name -> latchkey.admin.v1.EnableKeyRequest
-	21,  // 26: latchkey.admin.v1.ChangeKeysRequest.update:type_name -> latchkey.admin.v1.UpdateKeyRequest
-	1,   // 27: latchkey.admin.v1.ChangeKeysResponse.keys:type_name -> latchkey.admin.v1.Key
-	16,  // 28: latchkey.admin.v1.ChangeKeysResponse.refusals:type_name -> latchkey.admin.v1.KeyRefusal
-	0,   // 29: latchkey.admin.v1.ChangeKeysResponse.position:type_name -> latchkey.admin.v1.Position
-	13,  // 30: latchkey.admin.v1.ExportKeysRequest.selection:type_name -> latchkey.admin.v1.KeySelection
-	6,   // 31: latchkey.admin.v1.ExportKeysResponse.keys:type_name -> latchkey.admin.v1.ImportKey
-	0,   // 32: latchkey.admin.v1.ExportKeysResponse.position:type_name -> latchkey.admin.v1.Position
-	1,   // 33: latchkey.admin.v1.GetKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	74,  // 34: latchkey.admin.v1.UpdateKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
-	75,  // 35: latchkey.admin.v1.UpdateKeyRequest.expires_in:type_name -> google.protobuf.Duration
-	22,  // 36: latchkey.admin.v1.UpdateKeyRequest.scopes:type_name -> latchkey.admin.v1.ScopeList
-	1,   // 37: latchkey.admin.v1.UpdateKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,   // 38: latchkey.admin.v1.UpdateKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	75,  // 39: latchkey.admin.v1.RotateKeyRequest.grace:type_name -> google.protobuf.Duration
-	1,   // 40: latchkey.admin.v1.RotateKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,   // 41: latchkey.admin.v1.RotateKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	1,   // 42: latchkey.admin.v1.RevokeKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,   // 43: latchkey.admin.v1.RevokeKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	1,   // 44: latchkey.admin.v1.DisableKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,   // 45: latchkey.admin.v1.DisableKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	1,   // 46: latchkey.admin.v1.EnableKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	0,   // 47: latchkey.admin.v1.EnableKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	76,  // 48: latchkey.admin.v1.ApplyDirectoryRequest.directory:type_name -> latchkey.directory.v1.Directory
-	0,   // 49: latchkey.admin.v1.ApplyDirectoryResponse.position:type_name -> latchkey.admin.v1.Position
-	76,  // 50: latchkey.admin.v1.GetDirectoryResponse.directory:type_name -> latchkey.directory.v1.Directory
-	38,  // 51: latchkey.admin.v1.DiffPolicyResponse.difference:type_name -> latchkey.admin.v1.PolicyDifference
-	0,   // 52: latchkey.admin.v1.DiffPolicyResponse.position:type_name -> latchkey.admin.v1.Position
-	39,  // 53: latchkey.admin.v1.PolicyDifference.types:type_name -> latchkey.admin.v1.TypeDifference
-	42,  // 54: latchkey.admin.v1.PolicyDifference.document:type_name -> latchkey.admin.v1.DocumentDifference
-	40,  // 55: latchkey.admin.v1.TypeDifference.access:type_name -> latchkey.admin.v1.AccessDifference
-	41,  // 56: latchkey.admin.v1.AccessDifference.gained:type_name -> latchkey.admin.v1.RouteDifference
-	41,  // 57: latchkey.admin.v1.AccessDifference.lost:type_name -> latchkey.admin.v1.RouteDifference
-	41,  // 58: latchkey.admin.v1.AccessDifference.changed:type_name -> latchkey.admin.v1.RouteDifference
-	49,  // 59: latchkey.admin.v1.ApplyPolicyResponse.policy:type_name -> latchkey.admin.v1.Policy
-	0,   // 60: latchkey.admin.v1.ApplyPolicyResponse.position:type_name -> latchkey.admin.v1.Position
-	38,  // 61: latchkey.admin.v1.ApplyPolicyResponse.difference:type_name -> latchkey.admin.v1.PolicyDifference
-	0,   // 62: latchkey.admin.v1.RemovePolicyResponse.position:type_name -> latchkey.admin.v1.Position
-	49,  // 63: latchkey.admin.v1.ListPoliciesResponse.policies:type_name -> latchkey.admin.v1.Policy
-	50,  // 64: latchkey.admin.v1.Policy.details:type_name -> latchkey.admin.v1.PolicyDetails
-	51,  // 65: latchkey.admin.v1.PolicyDetails.types:type_name -> latchkey.admin.v1.KeyTypeDetails
-	0,   // 66: latchkey.admin.v1.GetStatusResponse.position:type_name -> latchkey.admin.v1.Position
-	60,  // 67: latchkey.admin.v1.GetStatusResponse.listeners:type_name -> latchkey.admin.v1.Listener
-	49,  // 68: latchkey.admin.v1.GetStatusResponse.policies:type_name -> latchkey.admin.v1.Policy
-	74,  // 69: latchkey.admin.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	54,  // 70: latchkey.admin.v1.GetStatusResponse.replicas:type_name -> latchkey.admin.v1.Replica
-	0,   // 71: latchkey.admin.v1.Replica.position:type_name -> latchkey.admin.v1.Position
-	75,  // 72: latchkey.admin.v1.Replica.max_staleness:type_name -> google.protobuf.Duration
-	75,  // 73: latchkey.admin.v1.Replica.age:type_name -> google.protobuf.Duration
-	74,  // 74: latchkey.admin.v1.Replica.lease_ends:type_name -> google.protobuf.Timestamp
-	74,  // 75: latchkey.admin.v1.Replica.seen_at:type_name -> google.protobuf.Timestamp
-	0,   // 76: latchkey.admin.v1.AwaitReplicasRequest.position:type_name -> latchkey.admin.v1.Position
-	75,  // 77: latchkey.admin.v1.AwaitReplicasRequest.timeout:type_name -> google.protobuf.Duration
-	57,  // 78: latchkey.admin.v1.AwaitReplicasResponse.receipt:type_name -> latchkey.admin.v1.Receipt
-	0,   // 79: latchkey.admin.v1.Receipt.position:type_name -> latchkey.admin.v1.Position
-	74,  // 80: latchkey.admin.v1.Receipt.leases_end:type_name -> google.protobuf.Timestamp
-	54,  // 81: latchkey.admin.v1.Receipt.missing:type_name -> latchkey.admin.v1.Replica
-	72,  // 82: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
-	63,  // 83: latchkey.admin.v1.ExplainResponse.steps:type_name -> latchkey.admin.v1.Step
-	73,  // 84: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
-	0,   // 85: latchkey.admin.v1.ExplainResponse.position:type_name -> latchkey.admin.v1.Position
-	66,  // 86: latchkey.admin.v1.CheckStoreResponse.report:type_name -> latchkey.admin.v1.StoreReport
-	0,   // 87: latchkey.admin.v1.StoreReport.position:type_name -> latchkey.admin.v1.Position
-	69,  // 88: latchkey.admin.v1.BackupStoreResponse.end:type_name -> latchkey.admin.v1.BackupEnd
-	0,   // 89: latchkey.admin.v1.BackupEnd.position:type_name -> latchkey.admin.v1.Position
-	0,   // 90: latchkey.admin.v1.RestoreReport.backup:type_name -> latchkey.admin.v1.Position
-	0,   // 91: latchkey.admin.v1.RestoreReport.known:type_name -> latchkey.admin.v1.Position
-	0,   // 92: latchkey.admin.v1.RestoreReport.position:type_name -> latchkey.admin.v1.Position
-	71,  // 93: latchkey.admin.v1.RestoreReport.withdrawn:type_name -> latchkey.admin.v1.Withdrawn
-	4,   // 94: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
-	8,   // 95: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
-	11,  // 96: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
-	19,  // 97: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
-	21,  // 98: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
-	24,  // 99: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
-	26,  // 100: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
-	28,  // 101: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
-	30,  // 102: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
-	14,  // 103: latchkey.admin.v1.KeyService.ChangeKeys:input_type -> latchkey.admin.v1.ChangeKeysRequest
-	17,  // 104: latchkey.admin.v1.KeyService.ExportKeys:input_type -> latchkey.admin.v1.ExportKeysRequest
-	32,  // 105: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
-	34,  // 106: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
-	36,  // 107: latchkey.admin.v1.PolicyService.DiffPolicy:input_type -> latchkey.admin.v1.DiffPolicyRequest
-	43,  // 108: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
-	45,  // 109: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
-	47,  // 110: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
-	52,  // 111: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
-	61,  // 112: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
-	55,  // 113: latchkey.admin.v1.ServerService.AwaitReplicas:input_type -> latchkey.admin.v1.AwaitReplicasRequest
-	58,  // 114: latchkey.admin.v1.ServerService.ForgetReplica:input_type -> latchkey.admin.v1.ForgetReplicaRequest
-	64,  // 115: latchkey.admin.v1.StoreService.CheckStore:input_type -> latchkey.admin.v1.CheckStoreRequest
-	67,  // 116: latchkey.admin.v1.StoreService.BackupStore:input_type -> latchkey.admin.v1.BackupStoreRequest
-	5,   // 117: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
-	9,   // 118: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
-	12,  // 119: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
-	20,  // 120: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
-	23,  // 121: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
-	25,  // 122: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
-	27,  // 123: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
-	29,  // 124: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
-	31,  // 125: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
-	15,  // 126: latchkey.admin.v1.KeyService.ChangeKeys:output_type -> latchkey.admin.v1.ChangeKeysResponse
-	18,  // 127: latchkey.admin.v1.KeyService.ExportKeys:output_type -> latchkey.admin.v1.ExportKeysResponse
-	33,  // 128: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
-	35,  // 129: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
-	37,  // 130: latchkey.admin.v1.PolicyService.DiffPolicy:output_type -> latchkey.admin.v1.DiffPolicyResponse
-	44,  // 131: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
-	46,  // 132: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
-	48,  // 133: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
-	53,  // 134: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
-	62,  // 135: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
-	56,  // 136: latchkey.admin.v1.ServerService.AwaitReplicas:output_type -> latchkey.admin.v1.AwaitReplicasResponse
-	59,  // 137: latchkey.admin.v1.ServerService.ForgetReplica:output_type -> latchkey.admin.v1.ForgetReplicaResponse
-	65,  // 138: latchkey.admin.v1.StoreService.CheckStore:output_type -> latchkey.admin.v1.CheckStoreResponse
-	68,  // 139: latchkey.admin.v1.StoreService.BackupStore:output_type -> latchkey.admin.v1.BackupStoreResponse
-	117, // [117:140] is the sub-list for method output_type
-	94,  // [94:117] is the sub-list for method input_type
-	94,  // [94:94] is the sub-list for extension type_name
-	94,  // [94:94] is the sub-list for extension extendee
-	0,   // [0:94] is the sub-list for field type_name
+	81,  // 4: latchkey.admin.v1.Key.last_used_at:type_name -> google.protobuf.Timestamp
+	81,  // 5: latchkey.admin.v1.RetiringSecret.until:type_name -> google.protobuf.Timestamp
+	81,  // 6: latchkey.admin.v1.KeyFields.expires_at:type_name -> google.protobuf.Timestamp
+	82,  // 7: latchkey.admin.v1.KeyFields.expires_in:type_name -> google.protobuf.Duration
+	3,   // 8: latchkey.admin.v1.CreateKeyRequest.key:type_name -> latchkey.admin.v1.KeyFields
+	1,   // 9: latchkey.admin.v1.CreateKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 10: latchkey.admin.v1.CreateKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	3,   // 11: latchkey.admin.v1.ImportKey.key:type_name -> latchkey.admin.v1.KeyFields
+	81,  // 12: latchkey.admin.v1.ImportKey.created_at:type_name -> google.protobuf.Timestamp
+	81,  // 13: latchkey.admin.v1.ImportKey.revoked_at:type_name -> google.protobuf.Timestamp
+	81,  // 14: latchkey.admin.v1.ImportKey.rotated_at:type_name -> google.protobuf.Timestamp
+	7,   // 15: latchkey.admin.v1.ImportKey.former_secrets:type_name -> latchkey.admin.v1.FormerSecret
+	81,  // 16: latchkey.admin.v1.FormerSecret.created_at:type_name -> google.protobuf.Timestamp
+	81,  // 17: latchkey.admin.v1.FormerSecret.until:type_name -> google.protobuf.Timestamp
+	6,   // 18: latchkey.admin.v1.ImportKeysRequest.keys:type_name -> latchkey.admin.v1.ImportKey
+	1,   // 19: latchkey.admin.v1.ImportKeysResponse.keys:type_name -> latchkey.admin.v1.Key
+	10,  // 20: latchkey.admin.v1.ImportKeysResponse.mistakes:type_name -> latchkey.admin.v1.ImportMistake
+	0,   // 21: latchkey.admin.v1.ImportKeysResponse.position:type_name -> latchkey.admin.v1.Position
+	82,  // 22: latchkey.admin.v1.ListKeysRequest.unused_for:type_name -> google.protobuf.Duration
+	1,   // 23: latchkey.admin.v1.ListKeysResponse.keys:type_name -> latchkey.admin.v1.Key
+	13,  // 24: latchkey.admin.v1.ChangeKeysRequest.selection:type_name -> latchkey.admin.v1.KeySelection
+	26,  // 25: latchkey.admin.v1.ChangeKeysRequest.revoke:type_name -> latchkey.admin.v1.RevokeKeyRequest
+	28,  // 26: latchkey.admin.v1.ChangeKeysRequest.disable:type_name -> latchkey.admin.v1.DisableKeyRequest
+	30,  // 27: latchkey.admin.v1.ChangeKeysRequest.enable:type_name -> latchkey.admin.v1.EnableKeyRequest
+	21,  // 28: latchkey.admin.v1.ChangeKeysRequest.update:type_name -> latchkey.admin.v1.UpdateKeyRequest
+	1,   // 29: latchkey.admin.v1.ChangeKeysResponse.keys:type_name -> latchkey.admin.v1.Key
+	16,  // 30: latchkey.admin.v1.ChangeKeysResponse.refusals:type_name -> latchkey.admin.v1.KeyRefusal
+	0,   // 31: latchkey.admin.v1.ChangeKeysResponse.position:type_name -> latchkey.admin.v1.Position
+	13,  // 32: latchkey.admin.v1.ExportKeysRequest.selection:type_name -> latchkey.admin.v1.KeySelection
+	6,   // 33: latchkey.admin.v1.ExportKeysResponse.keys:type_name -> latchkey.admin.v1.ImportKey
+	0,   // 34: latchkey.admin.v1.ExportKeysResponse.position:type_name -> latchkey.admin.v1.Position
+	1,   // 35: latchkey.admin.v1.GetKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	81,  // 36: latchkey.admin.v1.UpdateKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	82,  // 37: latchkey.admin.v1.UpdateKeyRequest.expires_in:type_name -> google.protobuf.Duration
+	22,  // 38: latchkey.admin.v1.UpdateKeyRequest.scopes:type_name -> latchkey.admin.v1.ScopeList
+	1,   // 39: latchkey.admin.v1.UpdateKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 40: latchkey.admin.v1.UpdateKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	82,  // 41: latchkey.admin.v1.RotateKeyRequest.grace:type_name -> google.protobuf.Duration
+	1,   // 42: latchkey.admin.v1.RotateKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 43: latchkey.admin.v1.RotateKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	1,   // 44: latchkey.admin.v1.RevokeKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 45: latchkey.admin.v1.RevokeKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	1,   // 46: latchkey.admin.v1.DisableKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 47: latchkey.admin.v1.DisableKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	1,   // 48: latchkey.admin.v1.EnableKeyResponse.key:type_name -> latchkey.admin.v1.Key
+	0,   // 49: latchkey.admin.v1.EnableKeyResponse.position:type_name -> latchkey.admin.v1.Position
+	83,  // 50: latchkey.admin.v1.ApplyDirectoryRequest.directory:type_name -> latchkey.directory.v1.Directory
+	0,   // 51: latchkey.admin.v1.ApplyDirectoryResponse.position:type_name -> latchkey.admin.v1.Position
+	83,  // 52: latchkey.admin.v1.GetDirectoryResponse.directory:type_name -> latchkey.directory.v1.Directory
+	38,  // 53: latchkey.admin.v1.DiffPolicyResponse.difference:type_name -> latchkey.admin.v1.PolicyDifference
+	0,   // 54: latchkey.admin.v1.DiffPolicyResponse.position:type_name -> latchkey.admin.v1.Position
+	39,  // 55: latchkey.admin.v1.PolicyDifference.types:type_name -> latchkey.admin.v1.TypeDifference
+	42,  // 56: latchkey.admin.v1.PolicyDifference.document:type_name -> latchkey.admin.v1.DocumentDifference
+	40,  // 57: latchkey.admin.v1.TypeDifference.access:type_name -> latchkey.admin.v1.AccessDifference
+	41,  // 58: latchkey.admin.v1.AccessDifference.gained:type_name -> latchkey.admin.v1.RouteDifference
+	41,  // 59: latchkey.admin.v1.AccessDifference.lost:type_name -> latchkey.admin.v1.RouteDifference
+	41,  // 60: latchkey.admin.v1.AccessDifference.changed:type_name -> latchkey.admin.v1.RouteDifference
+	49,  // 61: latchkey.admin.v1.ApplyPolicyResponse.policy:type_name -> latchkey.admin.v1.Policy
+	0,   // 62: latchkey.admin.v1.ApplyPolicyResponse.position:type_name -> latchkey.admin.v1.Position
+	38,  // 63: latchkey.admin.v1.ApplyPolicyResponse.difference:type_name -> latchkey.admin.v1.PolicyDifference
+	0,   // 64: latchkey.admin.v1.RemovePolicyResponse.position:type_name -> latchkey.admin.v1.Position
+	49,  // 65: latchkey.admin.v1.ListPoliciesResponse.policies:type_name -> latchkey.admin.v1.Policy
+	50,  // 66: latchkey.admin.v1.Policy.details:type_name -> latchkey.admin.v1.PolicyDetails
+	51,  // 67: latchkey.admin.v1.PolicyDetails.types:type_name -> latchkey.admin.v1.KeyTypeDetails
+	0,   // 68: latchkey.admin.v1.GetStatusResponse.position:type_name -> latchkey.admin.v1.Position
+	60,  // 69: latchkey.admin.v1.GetStatusResponse.listeners:type_name -> latchkey.admin.v1.Listener
+	49,  // 70: latchkey.admin.v1.GetStatusResponse.policies:type_name -> latchkey.admin.v1.Policy
+	81,  // 71: latchkey.admin.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	54,  // 72: latchkey.admin.v1.GetStatusResponse.replicas:type_name -> latchkey.admin.v1.Replica
+	0,   // 73: latchkey.admin.v1.Replica.position:type_name -> latchkey.admin.v1.Position
+	82,  // 74: latchkey.admin.v1.Replica.max_staleness:type_name -> google.protobuf.Duration
+	82,  // 75: latchkey.admin.v1.Replica.age:type_name -> google.protobuf.Duration
+	81,  // 76: latchkey.admin.v1.Replica.lease_ends:type_name -> google.protobuf.Timestamp
+	81,  // 77: latchkey.admin.v1.Replica.seen_at:type_name -> google.protobuf.Timestamp
+	0,   // 78: latchkey.admin.v1.AwaitReplicasRequest.position:type_name -> latchkey.admin.v1.Position
+	82,  // 79: latchkey.admin.v1.AwaitReplicasRequest.timeout:type_name -> google.protobuf.Duration
+	57,  // 80: latchkey.admin.v1.AwaitReplicasResponse.receipt:type_name -> latchkey.admin.v1.Receipt
+	0,   // 81: latchkey.admin.v1.Receipt.position:type_name -> latchkey.admin.v1.Position
+	81,  // 82: latchkey.admin.v1.Receipt.leases_end:type_name -> google.protobuf.Timestamp
+	54,  // 83: latchkey.admin.v1.Receipt.missing:type_name -> latchkey.admin.v1.Replica
+	79,  // 84: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
+	63,  // 85: latchkey.admin.v1.ExplainResponse.steps:type_name -> latchkey.admin.v1.Step
+	80,  // 86: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
+	0,   // 87: latchkey.admin.v1.ExplainResponse.position:type_name -> latchkey.admin.v1.Position
+	66,  // 88: latchkey.admin.v1.CheckStoreResponse.report:type_name -> latchkey.admin.v1.StoreReport
+	0,   // 89: latchkey.admin.v1.StoreReport.position:type_name -> latchkey.admin.v1.Position
+	69,  // 90: latchkey.admin.v1.BackupStoreResponse.end:type_name -> latchkey.admin.v1.BackupEnd
+	0,   // 91: latchkey.admin.v1.BackupEnd.position:type_name -> latchkey.admin.v1.Position
+	0,   // 92: latchkey.admin.v1.RestoreReport.backup:type_name -> latchkey.admin.v1.Position
+	0,   // 93: latchkey.admin.v1.RestoreReport.known:type_name -> latchkey.admin.v1.Position
+	0,   // 94: latchkey.admin.v1.RestoreReport.position:type_name -> latchkey.admin.v1.Position
+	71,  // 95: latchkey.admin.v1.RestoreReport.withdrawn:type_name -> latchkey.admin.v1.Withdrawn
+	82,  // 96: latchkey.admin.v1.GetKeyUsageRequest.since:type_name -> google.protobuf.Duration
+	74,  // 97: latchkey.admin.v1.GetKeyUsageResponse.usage:type_name -> latchkey.admin.v1.KeyUsage
+	81,  // 98: latchkey.admin.v1.KeyUsage.last_used_at:type_name -> google.protobuf.Timestamp
+	81,  // 99: latchkey.admin.v1.KeyUsage.since:type_name -> google.protobuf.Timestamp
+	81,  // 100: latchkey.admin.v1.KeyUsage.recorded_since:type_name -> google.protobuf.Timestamp
+	75,  // 101: latchkey.admin.v1.KeyUsage.counts:type_name -> latchkey.admin.v1.ReasonCount
+	76,  // 102: latchkey.admin.v1.KeyUsage.secrets:type_name -> latchkey.admin.v1.SecretUsage
+	77,  // 103: latchkey.admin.v1.KeyUsage.periods:type_name -> latchkey.admin.v1.UsagePeriod
+	78,  // 104: latchkey.admin.v1.KeyUsage.reports:type_name -> latchkey.admin.v1.UsageReport
+	81,  // 105: latchkey.admin.v1.SecretUsage.created_at:type_name -> google.protobuf.Timestamp
+	81,  // 106: latchkey.admin.v1.SecretUsage.replaced_at:type_name -> google.protobuf.Timestamp
+	81,  // 107: latchkey.admin.v1.SecretUsage.until:type_name -> google.protobuf.Timestamp
+	81,  // 108: latchkey.admin.v1.SecretUsage.last_used_at:type_name -> google.protobuf.Timestamp
+	75,  // 109: latchkey.admin.v1.SecretUsage.counts:type_name -> latchkey.admin.v1.ReasonCount
+	75,  // 110: latchkey.admin.v1.SecretUsage.since_replaced:type_name -> latchkey.admin.v1.ReasonCount
+	81,  // 111: latchkey.admin.v1.UsagePeriod.start:type_name -> google.protobuf.Timestamp
+	82,  // 112: latchkey.admin.v1.UsagePeriod.length:type_name -> google.protobuf.Duration
+	75,  // 113: latchkey.admin.v1.UsagePeriod.counts:type_name -> latchkey.admin.v1.ReasonCount
+	81,  // 114: latchkey.admin.v1.UsageReport.at:type_name -> google.protobuf.Timestamp
+	4,   // 115: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
+	8,   // 116: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
+	11,  // 117: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
+	19,  // 118: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
+	21,  // 119: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
+	24,  // 120: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
+	26,  // 121: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
+	28,  // 122: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
+	30,  // 123: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
+	14,  // 124: latchkey.admin.v1.KeyService.ChangeKeys:input_type -> latchkey.admin.v1.ChangeKeysRequest
+	17,  // 125: latchkey.admin.v1.KeyService.ExportKeys:input_type -> latchkey.admin.v1.ExportKeysRequest
+	72,  // 126: latchkey.admin.v1.KeyService.GetKeyUsage:input_type -> latchkey.admin.v1.GetKeyUsageRequest
+	32,  // 127: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
+	34,  // 128: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
+	36,  // 129: latchkey.admin.v1.PolicyService.DiffPolicy:input_type -> latchkey.admin.v1.DiffPolicyRequest
+	43,  // 130: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
+	45,  // 131: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
+	47,  // 132: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
+	52,  // 133: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
+	61,  // 134: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
+	55,  // 135: latchkey.admin.v1.ServerService.AwaitReplicas:input_type -> latchkey.admin.v1.AwaitReplicasRequest
+	58,  // 136: latchkey.admin.v1.ServerService.ForgetReplica:input_type -> latchkey.admin.v1.ForgetReplicaRequest
+	64,  // 137: latchkey.admin.v1.StoreService.CheckStore:input_type -> latchkey.admin.v1.CheckStoreRequest
+	67,  // 138: latchkey.admin.v1.StoreService.BackupStore:input_type -> latchkey.admin.v1.BackupStoreRequest
+	5,   // 139: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
+	9,   // 140: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
+	12,  // 141: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
+	20,  // 142: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
+	23,  // 143: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
+	25,  // 144: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
+	27,  // 145: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
+	29,  // 146: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
+	31,  // 147: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
+	15,  // 148: latchkey.admin.v1.KeyService.ChangeKeys:output_type -> latchkey.admin.v1.ChangeKeysResponse
+	18,  // 149: latchkey.admin.v1.KeyService.ExportKeys:output_type -> latchkey.admin.v1.ExportKeysResponse
+	73,  // 150: latchkey.admin.v1.KeyService.GetKeyUsage:output_type -> latchkey.admin.v1.GetKeyUsageResponse
+	33,  // 151: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
+	35,  // 152: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
+	37,  // 153: latchkey.admin.v1.PolicyService.DiffPolicy:output_type -> latchkey.admin.v1.DiffPolicyResponse
+	44,  // 154: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
+	46,  // 155: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
+	48,  // 156: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
+	53,  // 157: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
+	62,  // 158: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
+	56,  // 159: latchkey.admin.v1.ServerService.AwaitReplicas:output_type -> latchkey.admin.v1.AwaitReplicasResponse
+	59,  // 160: latchkey.admin.v1.ServerService.ForgetReplica:output_type -> latchkey.admin.v1.ForgetReplicaResponse
+	65,  // 161: latchkey.admin.v1.StoreService.CheckStore:output_type -> latchkey.admin.v1.CheckStoreResponse
+	68,  // 162: latchkey.admin.v1.StoreService.BackupStore:output_type -> latchkey.admin.v1.BackupStoreResponse
+	139, // [139:163] is the sub-list for method output_type
+	115, // [115:139] is the sub-list for method input_type
+	115, // [115:115] is the sub-list for extension type_name
+	115, // [115:115] is the sub-list for extension extendee
+	0,   // [0:115] is the sub-list for field type_name
 }
 
 func init() { file_latchkey_admin_v1_admin_proto_init() }
@@ -6531,7 +7155,7 @@ func file_latchkey_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_latchkey_admin_v1_admin_proto_rawDesc), len(file_latchkey_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   74,
+			NumMessages:   81,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -122,6 +122,14 @@ type Serve struct {
 	// Default: nobody.
 	// Example: `["spiffe://mesh.example/ns/notes/sa/api"]`.
 	Followers []string `protobuf:"bytes,10,rep,name=followers,proto3" json:"followers,omitempty"`
+	// How often counts of the use of keys are written down, such as `10s`: from 1s to 1h.
+	// Default: `10s`.
+	// Example: `1m`.
+	UsageFlush string `protobuf:"bytes,11,opt,name=usage_flush,json=usageFlush,proto3" json:"usage_flush,omitempty"`
+	// How long they are kept by the hour, such as `7d`: from 1d to 90d; by the day from then on.
+	// Default: `7d`.
+	// Example: `30d`.
+	UsageHourly string `protobuf:"bytes,12,opt,name=usage_hourly,json=usageHourly,proto3" json:"usage_hourly,omitempty"`
 	// How long it goes on answering once it is told to stop and says so by its health, such as `5s`.
 	// Default: `0s`.
 	// Example: `5s`.
@@ -234,6 +242,20 @@ func (x *Serve) GetFollowers() []string {
 	return nil
 }
 
+func (x *Serve) GetUsageFlush() string {
+	if x != nil {
+		return x.UsageFlush
+	}
+	return ""
+}
+
+func (x *Serve) GetUsageHourly() string {
+	if x != nil {
+		return x.UsageHourly
+	}
+	return ""
+}
+
 func (x *Serve) GetDrainDelay() string {
 	if x != nil {
 		return x.DrainDelay
@@ -293,6 +315,10 @@ type Sidecar struct {
 	// Default: any.
 	// Example: `["spiffe://mesh.example/latchkey/hub"]`.
 	HubIdentities []string `protobuf:"bytes,9,rep,name=hub_identities,json=hubIdentities,proto3" json:"hub_identities,omitempty"`
+	// How often counts of the use of keys are written down and sent to the hub, such as `10s`: from 1s to 1h.
+	// Default: `10s`.
+	// Example: `1m`.
+	UsageFlush string `protobuf:"bytes,10,opt,name=usage_flush,json=usageFlush,proto3" json:"usage_flush,omitempty"`
 	// As in Serve.drain_delay.
 	// Default: `0s`.
 	// Example: `5s`.
@@ -396,6 +422,13 @@ func (x *Sidecar) GetHubIdentities() []string {
 		return x.HubIdentities
 	}
 	return nil
+}
+
+func (x *Sidecar) GetUsageFlush() string {
+	if x != nil {
+		return x.UsageFlush
+	}
+	return ""
 }
 
 func (x *Sidecar) GetDrainDelay() string {
@@ -718,7 +751,7 @@ var File_latchkey_config_v1_config_proto protoreflect.FileDescriptor
 
 const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\xb4\x03\n" +
+	"\x1flatchkey/config/v1/config.proto\x12\x12latchkey.config.v1\"\xf8\x03\n" +
 	"\x05Serve\x12\x16\n" +
 	"\x06policy\x18\x01 \x03(\tR\x06policy\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
@@ -732,10 +765,13 @@ const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\toperators\x18\t \x03(\tR\toperators\x12\x1c\n" +
 	"\tfollowers\x18\n" +
 	" \x03(\tR\tfollowers\x12\x1f\n" +
+	"\vusage_flush\x18\v \x01(\tR\n" +
+	"usageFlush\x12!\n" +
+	"\fusage_hourly\x18\f \x01(\tR\vusageHourly\x12\x1f\n" +
 	"\vdrain_delay\x18\r \x01(\tR\n" +
 	"drainDelay\x12B\n" +
 	"\fdecision_log\x18\x0e \x01(\v2\x1f.latchkey.config.v1.DecisionLogR\vdecisionLog\x125\n" +
-	"\atracing\x18\x0f \x01(\v2\x1b.latchkey.config.v1.TracingR\atracing\"\x9f\x03\n" +
+	"\atracing\x18\x0f \x01(\v2\x1b.latchkey.config.v1.TracingR\atracing\"\xc0\x03\n" +
 	"\aSidecar\x12\x10\n" +
 	"\x03hub\x18\x01 \x03(\tR\x03hub\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\tR\x04data\x12\x16\n" +
@@ -746,6 +782,9 @@ const file_latchkey_config_v1_config_proto_rawDesc = "" +
 	"\x04name\x18\a \x01(\tR\x04name\x12)\n" +
 	"\x03tls\x18\b \x01(\v2\x17.latchkey.config.v1.TLSR\x03tls\x12%\n" +
 	"\x0ehub_identities\x18\t \x03(\tR\rhubIdentities\x12\x1f\n" +
+	"\vusage_flush\x18\n" +
+	" \x01(\tR\n" +
+	"usageFlush\x12\x1f\n" +
 	"\vdrain_delay\x18\v \x01(\tR\n" +
 	"drainDelay\x12B\n" +
 	"\fdecision_log\x18\f \x01(\v2\x1f.latchkey.config.v1.DecisionLogR\vdecisionLog\x125\n" +

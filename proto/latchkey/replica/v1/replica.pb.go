@@ -1297,6 +1297,253 @@ func (x *Member) GetSeen() *timestamppb.Timestamp {
 	return nil
 }
 
+// ReportUsageRequest carries a batch of counts to a hub.
+type ReportUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Random name of the replica, as in Hello.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The batch.
+	Batch         *UsageBatch `protobuf:"bytes,2,opt,name=batch,proto3" json:"batch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportUsageRequest) Reset() {
+	*x = ReportUsageRequest{}
+	mi := &file_latchkey_replica_v1_replica_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportUsageRequest) ProtoMessage() {}
+
+func (x *ReportUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_replica_v1_replica_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportUsageRequest.ProtoReflect.Descriptor instead.
+func (*ReportUsageRequest) Descriptor() ([]byte, []int) {
+	return file_latchkey_replica_v1_replica_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReportUsageRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ReportUsageRequest) GetBatch() *UsageBatch {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+// ReportUsageResponse says that the batch is durable at the hub, by this report or by one before.
+type ReportUsageResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportUsageResponse) Reset() {
+	*x = ReportUsageResponse{}
+	mi := &file_latchkey_replica_v1_replica_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportUsageResponse) ProtoMessage() {}
+
+func (x *ReportUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_replica_v1_replica_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportUsageResponse.ProtoReflect.Descriptor instead.
+func (*ReportUsageResponse) Descriptor() ([]byte, []int) {
+	return file_latchkey_replica_v1_replica_proto_rawDescGZIP(), []int{18}
+}
+
+// UsageBatch is what a replica counted and wrote down at once. It never changes once it may have been sent.
+type UsageBatch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Random name of the file that it was written to, made with it: 32 hex digits.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// Number within the file, greater than that of any batch sent before; numbers may be left out.
+	Number uint64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// The counts.
+	Counts        []*UsageCount `protobuf:"bytes,3,rep,name=counts,proto3" json:"counts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageBatch) Reset() {
+	*x = UsageBatch{}
+	mi := &file_latchkey_replica_v1_replica_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageBatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageBatch) ProtoMessage() {}
+
+func (x *UsageBatch) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_replica_v1_replica_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageBatch.ProtoReflect.Descriptor instead.
+func (*UsageBatch) Descriptor() ([]byte, []int) {
+	return file_latchkey_replica_v1_replica_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *UsageBatch) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *UsageBatch) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *UsageBatch) GetCounts() []*UsageCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+// UsageCount is how often a secret was presented in an hour and answered with a reason.
+type UsageCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of the token.
+	Digest []byte `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The hour, by the replica's clock: whole hours since 1970 UTC.
+	Hour uint32 `protobuf:"varint,2,opt,name=hour,proto3" json:"hour,omitempty"`
+	// Stable name of the reason.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether another secret had taken its place by then.
+	Replaced bool `protobuf:"varint,4,opt,name=replaced,proto3" json:"replaced,omitempty"`
+	// How often.
+	Count uint64 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"`
+	// When last: whole minutes since 1970 UTC.
+	LastMinute    uint32 `protobuf:"varint,6,opt,name=last_minute,json=lastMinute,proto3" json:"last_minute,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageCount) Reset() {
+	*x = UsageCount{}
+	mi := &file_latchkey_replica_v1_replica_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageCount) ProtoMessage() {}
+
+func (x *UsageCount) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_replica_v1_replica_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageCount.ProtoReflect.Descriptor instead.
+func (*UsageCount) Descriptor() ([]byte, []int) {
+	return file_latchkey_replica_v1_replica_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *UsageCount) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *UsageCount) GetHour() uint32 {
+	if x != nil {
+		return x.Hour
+	}
+	return 0
+}
+
+func (x *UsageCount) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *UsageCount) GetReplaced() bool {
+	if x != nil {
+		return x.Replaced
+	}
+	return false
+}
+
+func (x *UsageCount) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *UsageCount) GetLastMinute() uint32 {
+	if x != nil {
+		return x.LastMinute
+	}
+	return 0
+}
+
 var File_latchkey_replica_v1_replica_proto protoreflect.FileDescriptor
 
 const file_latchkey_replica_v1_replica_proto_rawDesc = "" +
@@ -1373,16 +1620,35 @@ const file_latchkey_replica_v1_replica_proto_rawDesc = "" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12>\n" +
 	"\rmax_staleness\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\fmaxStaleness\x123\n" +
 	"\aapplied\x18\x06 \x01(\v2\x19.latchkey.log.v1.PositionR\aapplied\x12.\n" +
-	"\x04seen\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04seen*n\n" +
+	"\x04seen\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04seen\"[\n" +
+	"\x12ReportUsageRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x125\n" +
+	"\x05batch\x18\x02 \x01(\v2\x1f.latchkey.replica.v1.UsageBatchR\x05batch\"\x15\n" +
+	"\x13ReportUsageResponse\"u\n" +
+	"\n" +
+	"UsageBatch\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x127\n" +
+	"\x06counts\x18\x03 \x03(\v2\x1f.latchkey.replica.v1.UsageCountR\x06counts\"\xa3\x01\n" +
+	"\n" +
+	"UsageCount\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
+	"\x04hour\x18\x02 \x01(\rR\x04hour\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\breplaced\x18\x04 \x01(\bR\breplaced\x12\x14\n" +
+	"\x05count\x18\x05 \x01(\x04R\x05count\x12\x1f\n" +
+	"\vlast_minute\x18\x06 \x01(\rR\n" +
+	"lastMinute*n\n" +
 	"\x06Course\x12\x16\n" +
 	"\x12COURSE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eCOURSE_ENTRIES\x10\x01\x12\x13\n" +
 	"\x0fCOURSE_SNAPSHOT\x10\x02\x12\x11\n" +
 	"\rCOURSE_BEHIND\x10\x03\x12\x10\n" +
-	"\fCOURSE_OTHER\x10\x042\xba\x01\n" +
+	"\fCOURSE_OTHER\x10\x042\x9c\x02\n" +
 	"\x0eReplicaService\x12Q\n" +
 	"\x06Locate\x12\".latchkey.replica.v1.LocateRequest\x1a#.latchkey.replica.v1.LocateResponse\x12U\n" +
-	"\x06Follow\x12\".latchkey.replica.v1.FollowRequest\x1a#.latchkey.replica.v1.FollowResponse(\x010\x01BBZ@github.com/latchkey/latchkey/proto/latchkey/replica/v1;replicav1b\x06proto3"
+	"\x06Follow\x12\".latchkey.replica.v1.FollowRequest\x1a#.latchkey.replica.v1.FollowResponse(\x010\x01\x12`\n" +
+	"\vReportUsage\x12'.latchkey.replica.v1.ReportUsageRequest\x1a(.latchkey.replica.v1.ReportUsageResponseBBZ@github.com/latchkey/latchkey/proto/latchkey/replica/v1;replicav1b\x06proto3"
 
 var (
 	file_latchkey_replica_v1_replica_proto_rawDescOnce sync.Once
@@ -1397,7 +1663,7 @@ func file_latchkey_replica_v1_replica_proto_rawDescGZIP() []byte {
 }
 
 var file_latchkey_replica_v1_replica_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_latchkey_replica_v1_replica_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_latchkey_replica_v1_replica_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_latchkey_replica_v1_replica_proto_goTypes = []any{
 	(Course)(0),                   // 0: latchkey.replica.v1.Course
 	(*LocateRequest)(nil),         // 1: latchkey.replica.v1.LocateRequest
@@ -1417,52 +1683,60 @@ var file_latchkey_replica_v1_replica_proto_goTypes = []any{
 	(*Remembered)(nil),            // 15: latchkey.replica.v1.Remembered
 	(*Roster)(nil),                // 16: latchkey.replica.v1.Roster
 	(*Member)(nil),                // 17: latchkey.replica.v1.Member
-	(*v1.Position)(nil),           // 18: latchkey.log.v1.Position
-	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
-	(*v1.Entry)(nil),              // 20: latchkey.log.v1.Entry
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*ReportUsageRequest)(nil),    // 18: latchkey.replica.v1.ReportUsageRequest
+	(*ReportUsageResponse)(nil),   // 19: latchkey.replica.v1.ReportUsageResponse
+	(*UsageBatch)(nil),            // 20: latchkey.replica.v1.UsageBatch
+	(*UsageCount)(nil),            // 21: latchkey.replica.v1.UsageCount
+	(*v1.Position)(nil),           // 22: latchkey.log.v1.Position
+	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
+	(*v1.Entry)(nil),              // 24: latchkey.log.v1.Entry
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
 }
 var file_latchkey_replica_v1_replica_proto_depIdxs = []int32{
-	18, // 0: latchkey.replica.v1.LocateResponse.position:type_name -> latchkey.log.v1.Position
+	22, // 0: latchkey.replica.v1.LocateResponse.position:type_name -> latchkey.log.v1.Position
 	4,  // 1: latchkey.replica.v1.FollowRequest.hello:type_name -> latchkey.replica.v1.Hello
 	5,  // 2: latchkey.replica.v1.FollowRequest.applied:type_name -> latchkey.replica.v1.Applied
 	6,  // 3: latchkey.replica.v1.FollowRequest.ask:type_name -> latchkey.replica.v1.Ask
 	7,  // 4: latchkey.replica.v1.FollowRequest.trouble:type_name -> latchkey.replica.v1.Trouble
-	18, // 5: latchkey.replica.v1.Hello.position:type_name -> latchkey.log.v1.Position
-	19, // 6: latchkey.replica.v1.Hello.max_staleness:type_name -> google.protobuf.Duration
-	19, // 7: latchkey.replica.v1.Hello.lease_age:type_name -> google.protobuf.Duration
-	18, // 8: latchkey.replica.v1.Applied.position:type_name -> latchkey.log.v1.Position
+	22, // 5: latchkey.replica.v1.Hello.position:type_name -> latchkey.log.v1.Position
+	23, // 6: latchkey.replica.v1.Hello.max_staleness:type_name -> google.protobuf.Duration
+	23, // 7: latchkey.replica.v1.Hello.lease_age:type_name -> google.protobuf.Duration
+	22, // 8: latchkey.replica.v1.Applied.position:type_name -> latchkey.log.v1.Position
 	9,  // 9: latchkey.replica.v1.FollowResponse.welcome:type_name -> latchkey.replica.v1.Welcome
 	10, // 10: latchkey.replica.v1.FollowResponse.entries:type_name -> latchkey.replica.v1.Entries
 	11, // 11: latchkey.replica.v1.FollowResponse.snapshot_begin:type_name -> latchkey.replica.v1.SnapshotBegin
 	12, // 12: latchkey.replica.v1.FollowResponse.snapshot_chunk:type_name -> latchkey.replica.v1.SnapshotChunk
 	13, // 13: latchkey.replica.v1.FollowResponse.snapshot_end:type_name -> latchkey.replica.v1.SnapshotEnd
 	14, // 14: latchkey.replica.v1.FollowResponse.current:type_name -> latchkey.replica.v1.Current
-	18, // 15: latchkey.replica.v1.Welcome.position:type_name -> latchkey.log.v1.Position
+	22, // 15: latchkey.replica.v1.Welcome.position:type_name -> latchkey.log.v1.Position
 	0,  // 16: latchkey.replica.v1.Welcome.course:type_name -> latchkey.replica.v1.Course
-	20, // 17: latchkey.replica.v1.Entries.entries:type_name -> latchkey.log.v1.Entry
-	18, // 18: latchkey.replica.v1.SnapshotBegin.position:type_name -> latchkey.log.v1.Position
-	21, // 19: latchkey.replica.v1.SnapshotBegin.at:type_name -> google.protobuf.Timestamp
-	18, // 20: latchkey.replica.v1.Current.position:type_name -> latchkey.log.v1.Position
-	21, // 21: latchkey.replica.v1.Current.now:type_name -> google.protobuf.Timestamp
-	18, // 22: latchkey.replica.v1.Remembered.position:type_name -> latchkey.log.v1.Position
-	19, // 23: latchkey.replica.v1.Remembered.limit:type_name -> google.protobuf.Duration
-	19, // 24: latchkey.replica.v1.Remembered.asked:type_name -> google.protobuf.Duration
-	21, // 25: latchkey.replica.v1.Remembered.at:type_name -> google.protobuf.Timestamp
-	21, // 26: latchkey.replica.v1.Remembered.hub:type_name -> google.protobuf.Timestamp
+	24, // 17: latchkey.replica.v1.Entries.entries:type_name -> latchkey.log.v1.Entry
+	22, // 18: latchkey.replica.v1.SnapshotBegin.position:type_name -> latchkey.log.v1.Position
+	25, // 19: latchkey.replica.v1.SnapshotBegin.at:type_name -> google.protobuf.Timestamp
+	22, // 20: latchkey.replica.v1.Current.position:type_name -> latchkey.log.v1.Position
+	25, // 21: latchkey.replica.v1.Current.now:type_name -> google.protobuf.Timestamp
+	22, // 22: latchkey.replica.v1.Remembered.position:type_name -> latchkey.log.v1.Position
+	23, // 23: latchkey.replica.v1.Remembered.limit:type_name -> google.protobuf.Duration
+	23, // 24: latchkey.replica.v1.Remembered.asked:type_name -> google.protobuf.Duration
+	25, // 25: latchkey.replica.v1.Remembered.at:type_name -> google.protobuf.Timestamp
+	25, // 26: latchkey.replica.v1.Remembered.hub:type_name -> google.protobuf.Timestamp
 	17, // 27: latchkey.replica.v1.Roster.members:type_name -> latchkey.replica.v1.Member
-	19, // 28: latchkey.replica.v1.Member.max_staleness:type_name -> google.protobuf.Duration
-	18, // 29: latchkey.replica.v1.Member.applied:type_name -> latchkey.log.v1.Position
-	21, // 30: latchkey.replica.v1.Member.seen:type_name -> google.protobuf.Timestamp
-	1,  // 31: latchkey.replica.v1.ReplicaService.Locate:input_type -> latchkey.replica.v1.LocateRequest
-	3,  // 32: latchkey.replica.v1.ReplicaService.Follow:input_type -> latchkey.replica.v1.FollowRequest
-	2,  // 33: latchkey.replica.v1.ReplicaService.Locate:output_type -> latchkey.replica.v1.LocateResponse
-	8,  // 34: latchkey.replica.v1.ReplicaService.Follow:output_type -> latchkey.replica.v1.FollowResponse
-	33, // [33:35] is the sub-list for method output_type
-	31, // [31:33] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	23, // 28: latchkey.replica.v1.Member.max_staleness:type_name -> google.protobuf.Duration
+	22, // 29: latchkey.replica.v1.Member.applied:type_name -> latchkey.log.v1.Position
+	25, // 30: latchkey.replica.v1.Member.seen:type_name -> google.protobuf.Timestamp
+	20, // 31: latchkey.replica.v1.ReportUsageRequest.batch:type_name -> latchkey.replica.v1.UsageBatch
+	21, // 32: latchkey.replica.v1.UsageBatch.counts:type_name -> latchkey.replica.v1.UsageCount
+	1,  // 33: latchkey.replica.v1.ReplicaService.Locate:input_type -> latchkey.replica.v1.LocateRequest
+	3,  // 34: latchkey.replica.v1.ReplicaService.Follow:input_type -> latchkey.replica.v1.FollowRequest
+	18, // 35: latchkey.replica.v1.ReplicaService.ReportUsage:input_type -> latchkey.replica.v1.ReportUsageRequest
+	2,  // 36: latchkey.replica.v1.ReplicaService.Locate:output_type -> latchkey.replica.v1.LocateResponse
+	8,  // 37: latchkey.replica.v1.ReplicaService.Follow:output_type -> latchkey.replica.v1.FollowResponse
+	19, // 38: latchkey.replica.v1.ReplicaService.ReportUsage:output_type -> latchkey.replica.v1.ReportUsageResponse
+	36, // [36:39] is the sub-list for method output_type
+	33, // [33:36] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_latchkey_replica_v1_replica_proto_init() }
@@ -1490,7 +1764,7 @@ func file_latchkey_replica_v1_replica_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_latchkey_replica_v1_replica_proto_rawDesc), len(file_latchkey_replica_v1_replica_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

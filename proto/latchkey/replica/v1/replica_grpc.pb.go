@@ -22,20 +22,23 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ReplicaService_Locate_FullMethodName = "/latchkey.replica.v1.ReplicaService/Locate"
-	ReplicaService_Follow_FullMethodName = "/latchkey.replica.v1.ReplicaService/Follow"
+	ReplicaService_Locate_FullMethodName      = "/latchkey.replica.v1.ReplicaService/Locate"
+	ReplicaService_Follow_FullMethodName      = "/latchkey.replica.v1.ReplicaService/Follow"
+	ReplicaService_ReportUsage_FullMethodName = "/latchkey.replica.v1.ReplicaService/ReportUsage"
 )
 
 // ReplicaServiceClient is the client API for ReplicaService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// ReplicaService is what a hub offers to replicas. Nothing in it writes to the hub's store.
+// ReplicaService is what a hub offers to replicas. Nothing in it writes to the hub's store; counts have a file of their own.
 type ReplicaServiceClient interface {
 	// Locate says where the hub is, for a replica that chooses among hubs.
 	Locate(ctx context.Context, in *LocateRequest, opts ...grpc.CallOption) (*LocateResponse, error)
 	// Follow feeds a replica for as long as it lasts. The replica begins with a Hello.
 	Follow(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[FollowRequest, FollowResponse], error)
+	// ReportUsage takes a batch of what a replica counted, once however often it comes. The replica must have said Hello.
+	ReportUsage(ctx context.Context, in *ReportUsageRequest, opts ...grpc.CallOption) (*ReportUsageResponse, error)
 }
 
 type replicaServiceClient struct {
@@ -69,16 +72,28 @@ func (c *replicaServiceClient) Follow(ctx context.Context, opts ...grpc.CallOpti
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ReplicaService_FollowClient = grpc.BidiStreamingClient[FollowRequest, FollowResponse]
 
+func (c *replicaServiceClient) ReportUsage(ctx context.Context, in *ReportUsageRequest, opts ...grpc.CallOption) (*ReportUsageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportUsageResponse)
+	err := c.cc.Invoke(ctx, ReplicaService_ReportUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReplicaServiceServer is the server API for ReplicaService service.
 // All implementations must embed UnimplementedReplicaServiceServer
 // for forward compatibility.
 //
-// ReplicaService is what a hub offers to replicas. Nothing in it writes to the hub's store.
+// ReplicaService is what a hub offers to replicas. Nothing in it writes to the hub's store; counts have a file of their own.
 type ReplicaServiceServer interface {
 	// Locate says where the hub is, for a replica that chooses among hubs.
 	Locate(context.Context, *LocateRequest) (*LocateResponse, error)
 	// Follow feeds a replica for as long as it lasts. The replica begins with a Hello.
 	Follow(grpc.BidiStreamingServer[FollowRequest, FollowResponse]) error
+	// ReportUsage takes a batch of what a replica counted, once however often it comes. The replica must have said Hello.
+	ReportUsage(context.Context, *ReportUsageRequest) (*ReportUsageResponse, error)
 	mustEmbedUnimplementedReplicaServiceServer()
 }
 
@@ -94,6 +109,9 @@ func (UnimplementedReplicaServiceServer) Locate(context.Context, *LocateRequest)
 }
 func (UnimplementedReplicaServiceServer) Follow(grpc.BidiStreamingServer[FollowRequest, FollowResponse]) error {
 	return status.Error(codes.Unimplemented, "method Follow not implemented")
+}
+func (UnimplementedReplicaServiceServer) ReportUsage(context.Context, *ReportUsageRequest) (*ReportUsageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReportUsage not implemented")
 }
 func (UnimplementedReplicaServiceServer) mustEmbedUnimplementedReplicaServiceServer() {}
 func (UnimplementedReplicaServiceServer) testEmbeddedByValue()                        {}
@@ -141,6 +159,24 @@ func _ReplicaService_Follow_Handler(srv interface{}, stream grpc.ServerStream) e
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ReplicaService_FollowServer = grpc.BidiStreamingServer[FollowRequest, FollowResponse]
 
+func _ReplicaService_ReportUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportUsageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReplicaServiceServer).ReportUsage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReplicaService_ReportUsage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReplicaServiceServer).ReportUsage(ctx, req.(*ReportUsageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReplicaService_ServiceDesc is the grpc.ServiceDesc for ReplicaService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -151,6 +187,10 @@ var ReplicaService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Locate",
 			Handler:    _ReplicaService_Locate_Handler,
+		},
+		{
+			MethodName: "ReportUsage",
+			Handler:    _ReplicaService_ReportUsage_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

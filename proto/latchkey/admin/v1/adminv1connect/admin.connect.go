@@ -69,6 +69,8 @@ const (
 	KeyServiceChangeKeysProcedure = "/latchkey.admin.v1.KeyService/ChangeKeys"
 	// KeyServiceExportKeysProcedure is the fully-qualified name of the KeyService's ExportKeys RPC.
 	KeyServiceExportKeysProcedure = "/latchkey.admin.v1.KeyService/ExportKeys"
+	// KeyServiceGetKeyUsageProcedure is the fully-qualified name of the KeyService's GetKeyUsage RPC.
+	KeyServiceGetKeyUsageProcedure = "/latchkey.admin.v1.KeyService/GetKeyUsage"
 	// DirectoryServiceApplyDirectoryProcedure is the fully-qualified name of the DirectoryService's
 	// ApplyDirectory RPC.
 	DirectoryServiceApplyDirectoryProcedure = "/latchkey.admin.v1.DirectoryService/ApplyDirectory"
@@ -128,6 +130,8 @@ type KeyServiceClient interface {
 	ChangeKeys(context.Context, *connect.Request[v1.ChangeKeysRequest]) (*connect.Response[v1.ChangeKeysResponse], error)
 	// ExportKeys returns keys with all that is kept of them but tokens, as ImportKeys takes them.
 	ExportKeys(context.Context, *connect.Request[v1.ExportKeysRequest]) (*connect.Response[v1.ExportKeysResponse], error)
+	// GetKeyUsage says when and how often a key was presented. Who may be shown the key may ask.
+	GetKeyUsage(context.Context, *connect.Request[v1.GetKeyUsageRequest]) (*connect.Response[v1.GetKeyUsageResponse], error)
 }
 
 // NewKeyServiceClient constructs a client for the latchkey.admin.v1.KeyService service. By default,
@@ -207,22 +211,29 @@ func NewKeyServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithSchema(keyServiceMethods.ByName("ExportKeys")),
 			connect.WithClientOptions(opts...),
 		),
+		getKeyUsage: connect.NewClient[v1.GetKeyUsageRequest, v1.GetKeyUsageResponse](
+			httpClient,
+			baseURL+KeyServiceGetKeyUsageProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("GetKeyUsage")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // keyServiceClient implements KeyServiceClient.
 type keyServiceClient struct {
-	createKey  *connect.Client[v1.CreateKeyRequest, v1.CreateKeyResponse]
-	importKeys *connect.Client[v1.ImportKeysRequest, v1.ImportKeysResponse]
-	listKeys   *connect.Client[v1.ListKeysRequest, v1.ListKeysResponse]
-	getKey     *connect.Client[v1.GetKeyRequest, v1.GetKeyResponse]
-	updateKey  *connect.Client[v1.UpdateKeyRequest, v1.UpdateKeyResponse]
-	rotateKey  *connect.Client[v1.RotateKeyRequest, v1.RotateKeyResponse]
-	revokeKey  *connect.Client[v1.RevokeKeyRequest, v1.RevokeKeyResponse]
-	disableKey *connect.Client[v1.DisableKeyRequest, v1.DisableKeyResponse]
-	enableKey  *connect.Client[v1.EnableKeyRequest, v1.EnableKeyResponse]
-	changeKeys *connect.Client[v1.ChangeKeysRequest, v1.ChangeKeysResponse]
-	exportKeys *connect.Client[v1.ExportKeysRequest, v1.ExportKeysResponse]
+	createKey   *connect.Client[v1.CreateKeyRequest, v1.CreateKeyResponse]
+	importKeys  *connect.Client[v1.ImportKeysRequest, v1.ImportKeysResponse]
+	listKeys    *connect.Client[v1.ListKeysRequest, v1.ListKeysResponse]
+	getKey      *connect.Client[v1.GetKeyRequest, v1.GetKeyResponse]
+	updateKey   *connect.Client[v1.UpdateKeyRequest, v1.UpdateKeyResponse]
+	rotateKey   *connect.Client[v1.RotateKeyRequest, v1.RotateKeyResponse]
+	revokeKey   *connect.Client[v1.RevokeKeyRequest, v1.RevokeKeyResponse]
+	disableKey  *connect.Client[v1.DisableKeyRequest, v1.DisableKeyResponse]
+	enableKey   *connect.Client[v1.EnableKeyRequest, v1.EnableKeyResponse]
+	changeKeys  *connect.Client[v1.ChangeKeysRequest, v1.ChangeKeysResponse]
+	exportKeys  *connect.Client[v1.ExportKeysRequest, v1.ExportKeysResponse]
+	getKeyUsage *connect.Client[v1.GetKeyUsageRequest, v1.GetKeyUsageResponse]
 }
 
 // CreateKey calls latchkey.admin.v1.KeyService.CreateKey.
@@ -280,6 +291,11 @@ func (c *keyServiceClient) ExportKeys(ctx context.Context, req *connect.Request[
 	return c.exportKeys.CallUnary(ctx, req)
 }
 
+// GetKeyUsage calls latchkey.admin.v1.KeyService.GetKeyUsage.
+func (c *keyServiceClient) GetKeyUsage(ctx context.Context, req *connect.Request[v1.GetKeyUsageRequest]) (*connect.Response[v1.GetKeyUsageResponse], error) {
+	return c.getKeyUsage.CallUnary(ctx, req)
+}
+
 // KeyServiceHandler is an implementation of the latchkey.admin.v1.KeyService service.
 type KeyServiceHandler interface {
 	// CreateKey mints a key and returns its token, once.
@@ -304,6 +320,8 @@ type KeyServiceHandler interface {
 	ChangeKeys(context.Context, *connect.Request[v1.ChangeKeysRequest]) (*connect.Response[v1.ChangeKeysResponse], error)
 	// ExportKeys returns keys with all that is kept of them but tokens, as ImportKeys takes them.
 	ExportKeys(context.Context, *connect.Request[v1.ExportKeysRequest]) (*connect.Response[v1.ExportKeysResponse], error)
+	// GetKeyUsage says when and how often a key was presented. Who may be shown the key may ask.
+	GetKeyUsage(context.Context, *connect.Request[v1.GetKeyUsageRequest]) (*connect.Response[v1.GetKeyUsageResponse], error)
 }
 
 // NewKeyServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -379,6 +397,12 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 		connect.WithSchema(keyServiceMethods.ByName("ExportKeys")),
 		connect.WithHandlerOptions(opts...),
 	)
+	keyServiceGetKeyUsageHandler := connect.NewUnaryHandler(
+		KeyServiceGetKeyUsageProcedure,
+		svc.GetKeyUsage,
+		connect.WithSchema(keyServiceMethods.ByName("GetKeyUsage")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/latchkey.admin.v1.KeyService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case KeyServiceCreateKeyProcedure:
@@ -403,6 +427,8 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 			keyServiceChangeKeysHandler.ServeHTTP(w, r)
 		case KeyServiceExportKeysProcedure:
 			keyServiceExportKeysHandler.ServeHTTP(w, r)
+		case KeyServiceGetKeyUsageProcedure:
+			keyServiceGetKeyUsageHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -454,6 +480,10 @@ func (UnimplementedKeyServiceHandler) ChangeKeys(context.Context, *connect.Reque
 
 func (UnimplementedKeyServiceHandler) ExportKeys(context.Context, *connect.Request[v1.ExportKeysRequest]) (*connect.Response[v1.ExportKeysResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.KeyService.ExportKeys is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) GetKeyUsage(context.Context, *connect.Request[v1.GetKeyUsageRequest]) (*connect.Response[v1.GetKeyUsageResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.KeyService.GetKeyUsage is not implemented"))
 }
 
 // DirectoryServiceClient is a client for the latchkey.admin.v1.DirectoryService service.
