@@ -30,7 +30,7 @@ func TestDocsMetrics(t *testing.T) {
 	k := serveKodey(t, "--config", config)
 	k.job("latchkey-sidecar --hub unix:hub.sock --data pod-1 --config " + config + " &")
 	k.ask(t, "api.kodey.example", "/v1/chat", "none")
-	everywhere := []string{"metric", "metric of the decision log", "metric of tracing"}
+	everywhere := []string{"metric", "metric of a configuration file", "metric of the decision log", "metric of tracing"}
 	t.Run("serve", func(t *testing.T) {
 		at := k.address(t, "http")
 		k.documented(t, at, nil, append(everywhere, "metric of a hub")...)

@@ -41,7 +41,7 @@ process has in use (--admin). Whoever has a configuration already takes a part o
 	f.StringVar(&e.upstream, "upstream", "127.0.0.1:8080", "where the API is, which gets what passes: host:port or unix:PATH")
 	f.StringVar(&e.upstreamGRPC, "upstream-grpc", "", "where gRPC requests go instead, over HTTP/2 in clear text: host:port or unix:PATH")
 	f.StringVar(&e.authz, "authz", "unix:latchkey-data/authz.sock", "where Latchkey listens (its --listen): unix:PATH or a loopback host:port")
-	f.DurationVar(&e.config.CheckTimeout, "check-timeout", 200*time.Millisecond, "how long Envoy waits for Latchkey before it answers 503")
+	f.DurationVar(&e.config.CheckTimeout, "check-timeout", 500*time.Millisecond, "how long Envoy waits for Latchkey before it answers 503")
 	f.StringVar(&e.admin, "envoy-admin", "", "where Envoy's own admin interface listens: unix:PATH or a loopback host:port (default: it has none)")
 	f.StringVar(&e.config.TLS.Certificate, "listen-certificate", "", "file with the certificate that Envoy shows to clients, as Envoy reads it")
 	f.StringVar(&e.config.TLS.Key, "listen-key", "", "file with its key")

@@ -40,7 +40,7 @@ var checkRules = []Rule{
 	{
 		"check-timeout", Warning, "a Latchkey that hangs holds every request",
 		"it answers from memory; requests that wait longer than a moment only fill Envoy",
-		"set grpc_service.timeout to 0.2s",
+		"set grpc_service.timeout to 0.5s",
 	},
 	{
 		"validate-mutations", Warning, "an answer with a line break in a header splits the response",
