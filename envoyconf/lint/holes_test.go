@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey/latchkey/envoyconf"
 	"github.com/latchkey/latchkey/envoyconf/lint"
 	"github.com/latchkey/latchkey/envoyconf/lint/linttest"
 	"github.com/latchkey/latchkey/internal/envoytest"
+	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/policyfile"
 )
 
@@ -41,6 +43,56 @@ func holes(t testing.TB) []linttest.Hole {
 		t.Fatalf("only %d holes", len(all))
 	}
 	return all
+}
+
+// Nothing is found in what is printed: for each example, for the pod, and for all four together.
+func TestWhatIsPrintedIsClean(t *testing.T) {
+	clean := func(name string, text []byte, policies ...string) {
+		loaded, err := policyfile.LoadFiles(policies...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var reads envoyconf.Reads
+		for _, l := range loaded {
+			reads = reads.With(envoyconf.ReadsOf(l.Policy))
+		}
+		if found, err := lint.File(name, text, &reads); err != nil || len(found) > 0 {
+			t.Errorf("%s: %v, %v", name, found, err)
+		}
+	}
+	policies, err := filepath.Glob(filepath.Join(root, "examples/*/policy.yaml"))
+	if err != nil || len(policies) != 4 {
+		t.Fatalf("%d examples: %v", len(policies), err)
+	}
+	files := map[string]string{filepath.Join(root, "deploy/envoy/envoy.yaml"): filepath.Join(root, "deploy/example/hub/notes.yaml")}
+	for _, p := range policies {
+		files[filepath.Join(filepath.Dir(p), "envoy.yaml")] = p
+	}
+	for file, p := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clean(file, text, p)
+	}
+	c := envoyconf.Config{Name: "all", CheckTimeout: time.Second, Authz: serve.UnixAddress("authz.sock"), Upstream: serve.UnixAddress("api.sock")}
+	loaded, err := policyfile.LoadFiles(policies...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range loaded {
+		c.Reads = c.Reads.With(envoyconf.ReadsOf(l.Policy))
+	}
+	if c.Listen, err = serve.ParseAddress("127.0.0.1:10000"); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range envoyconf.Parts {
+		text, err := envoyconf.Write(c, part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clean(string(part), text, policies...)
+	}
 }
 
 // told is a finding as a hole's want has it.
