@@ -93,6 +93,40 @@ func TestEveryCheckCountsOnce(t *testing.T) {
 	}
 }
 
+// Taking counts out loses none of those that come at the same moment.
+func TestNothingIsLostWhileItIsTakenOut(t *testing.T) {
+	r := newRecorder(func(uint64) { t.Error("a check isn't counted") })
+	const checkers, each = 4, 50_000
+	var checking sync.WaitGroup
+	for range checkers {
+		checking.Go(func() {
+			for i := range each {
+				r.count(check(byte(i%200)), noon)
+			}
+		})
+	}
+	over := make(chan struct{})
+	go func() { checking.Wait(); close(over) }()
+	var all uint64
+	take := func() {
+		for _, c := range r.drain() {
+			all += c.N
+		}
+	}
+	for running := true; running; {
+		select {
+		case <-over:
+			running = false
+		default:
+			take()
+		}
+	}
+	take()
+	if all != checkers*each {
+		t.Errorf("%d are counted, want %d", all, checkers*each)
+	}
+}
+
 // A table that is full drops, and says how many; what is in it goes on being counted.
 func TestAFullTable(t *testing.T) {
 	var lost uint64
