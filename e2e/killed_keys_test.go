@@ -150,7 +150,7 @@ func (c *keyWrite) found(ctx context.Context, v *victim) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("LOST: %s of %s was in flight, and the key is gone: %w", c.name, c.k.shown.GetId(), err)
 	}
-	got := answer.Msg.GetKey()
+	got := withoutUse(answer.Msg.GetKey())
 	if proto.Equal(got, c.k.shown) {
 		return false, nil
 	}

@@ -10,7 +10,9 @@ mkdir -p "$out/policyfile" "$out/examples" "$out/cmd/latchkey/testdata"
 buf generate -o "$out"
 buf build --path proto/latchkey/policy --exclude-imports --as-file-descriptor-set -o "$out/policyfile/policy.binpb"
 buf build --path proto/latchkey/config --exclude-imports --as-file-descriptor-set -o "$out/cmd/latchkey/testdata/config.binpb"
-go run ./cmd/latchkey policy schema >"$out/examples/policy.schema.json"
+# Whole or not at all: the program is built from what may just have been broken.
+go run ./cmd/latchkey policy schema >"$out/examples/.schema"
+mv "$out/examples/.schema" "$out/examples/policy.schema.json"
 if [ "$out" = . ]; then
   go test -run '^TestReference$' ./policyfile ./cmd/latchkey ./cmd/latchkey-sidecar -update
 fi
