@@ -15,7 +15,7 @@ import (
 const (
 	// manyPage is how many keys are written at once, and manyLook how many are
 	// looked at.
-	manyPage, manyLook = 2000, 10_000
+	manyPage, manyLook = 5000, 10_000
 	// manyShown is how many keys a table has, and manyRefused how many refusals are told.
 	manyShown, manyRefused = 100, 20
 )
@@ -93,7 +93,7 @@ func (m *many) run(cmd *cobra.Command, c *client, w *waiting) error {
 		}
 	}
 	out := newManyOutput(cmd, c, w.on())
-	done, err := m.change(cmd, c, m.q.DryRun, out.add)
+	done, err := m.change(cmd, c, m.q.DryRun, out)
 	noteDryRun(cmd, m.q.DryRun)
 	errs := append([]error{err}, done.errs...)
 	if more := done.refused - len(done.errs); more > 0 {
@@ -135,15 +135,20 @@ func keyCount(n int) string {
 
 // change does it, page by page: each is one write, and what was written stays
 // so. Doing it again goes on where it was broken off.
-func (m *many) change(cmd *cobra.Command, c *client, dryRun bool, each func(*adminv1.Key) error) (done outcome, err error) {
+func (m *many) change(cmd *cobra.Command, c *client, dryRun bool, out *manyOutput) (done outcome, err error) {
 	q := proto.Clone(m.q).(*adminv1.ChangeKeysRequest)
-	q.DryRun, q.OmitKeys, q.PageSize = dryRun, each == nil, manyPage
+	q.DryRun, q.PageSize = dryRun, manyPage
 	if dryRun {
 		q.PageSize = manyLook
 	}
-	p := newProgress(cmd, "keys "+m.past, 0)
+	what := "keys " + m.past
+	if dryRun {
+		what = "keys looked at"
+	}
+	p := newProgress(cmd, what, 0)
 	defer p.end()
 	for {
+		q.OmitKeys = out == nil || out.full()
 		a, err := ask(cmd.Context(), c.keys.ChangeKeys, q)
 		if err != nil {
 			err = c.explain(err)
@@ -163,7 +168,7 @@ func (m *many) change(cmd *cobra.Command, c *client, dryRun bool, each func(*adm
 			}
 		}
 		for _, k := range a.GetKeys() {
-			if err := each(k); err != nil {
+			if err := out.add(k); err != nil {
 				return done, err
 			}
 		}
@@ -188,6 +193,9 @@ type manyOutput struct {
 func newManyOutput(cmd *cobra.Command, c *client, receipt bool) *manyOutput {
 	return &manyOutput{cmd: cmd, client: c, receipt: receipt, array: &arrayWriter{w: cmd.OutOrStdout()}}
 }
+
+// full reports whether it wants no more keys.
+func (o *manyOutput) full() bool { return !o.client.json() && len(o.first) == manyShown }
 
 func (o *manyOutput) add(k *adminv1.Key) error {
 	o.n++
@@ -230,8 +238,8 @@ func (o *manyOutput) end(m *many, done outcome, r *adminv1.Receipt) error {
 		return err
 	}
 	return printTable(w, func(t *tabwriter.Writer) {
-		if o.n > len(o.first) {
-			_, _ = fmt.Fprintf(t, "… and %d more\n", o.n-len(o.first))
+		if more := done.changed - len(o.first); more > 0 {
+			_, _ = fmt.Fprintf(t, "… and %d more\n", more)
 		}
 		if r != nil {
 			receiptTable(t, r)
