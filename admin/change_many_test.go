@@ -136,3 +136,49 @@ func TestChangeKeysIsRefused(t *testing.T) {
 		expect(t, err, ErrInvalid, want)
 	}
 }
+
+// What is found in memory and what is found by reading all keys is the same, page by page.
+func TestSelectedInEitherWay(t *testing.T) {
+	b := start(t)
+	var want []string
+	for range 5 {
+		want = append(want, b.make(operator, plainKey).GetId())
+		b.make(operator, publicKey)
+	}
+	gone := want[2]
+	if _, err := b.revokeKey(t.Context(), operator, &adminv1.RevokeKeyRequest{Id: gone}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(want)
+	l, err := b.look(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sel := range []*adminv1.KeySelection{{Policy: "sparse"}, {Policy: "sparse", Status: "revoked"}, {Status: "revoked"}, {}, nil} {
+		var have [2][]string
+		for way := range have {
+			for after, more := "", true; more; {
+				p := &selecting{ctx: t.Context(), n: 2, wanted: func(k *key.Record) bool {
+					return selects(sel, k.Facts()) && (sel.GetStatus() == "" || k.Status(l.Now) == key.Status(sel.GetStatus()))
+				}}
+				if ids, few := b.few(sel, after); few && way == 0 {
+					err = b.readKeys(ids, p.add)
+				} else if way == 0 {
+					p.found, p.next, err = b.selected(t.Context(), l.World, sel, after, 2, func(*key.Record) bool { return true })
+				} else {
+					_, err = b.store.Keys(after, p.add)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, k := range p.found {
+					have[way] = append(have[way], k.ID)
+				}
+				after, more = p.next, p.next != ""
+			}
+		}
+		if !slices.Equal(have[0], have[1]) || sel.GetPolicy() != "" && sel.GetStatus() == "" && !slices.Equal(have[0], want) || sel.GetStatus() != "" && !slices.Equal(have[0], []string{gone}) {
+			t.Errorf("%v: in memory %v, read %v", sel, have[0], have[1])
+		}
+	}
+}

@@ -105,6 +105,11 @@ func TestExportIsPutBackAsItWas(t *testing.T) {
 		if !proto.Equal(k, again[i]) {
 			t.Errorf("want %v\nhave %v", k, again[i])
 		}
+		// What an export left out would be missing in both.
+		was, is := from.record(k.GetId()).ToProto(), to.record(k.GetId()).ToProto()
+		if is.Revision = was.Revision; !proto.Equal(was, is) {
+			t.Errorf("stored: want %v\nhave %v", was, is)
+		}
 	}
 	// The secret that is replaced is known to be, and the revoked key is.
 	for _, k := range keys {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey/latchkey/key"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
+	"github.com/latchkey/latchkey/storage"
 )
 
 // checkSelection notes what is wrong with a selection and with where its page begins.
@@ -36,28 +37,118 @@ func pageOf(size uint32) int {
 	return int(size)
 }
 
+const (
+	// fewKeys is how many keys of a selection are found in memory, by all that
+	// checks know of them; more are found by reading all keys in order.
+	fewKeys = 20_000
+	// selectScan is how many keys are read for one page, wanted or not.
+	selectScan = 50_000
+)
+
 // selected returns the next keys of a selection that are wanted, at most n, and
-// where the next page begins: nowhere after the last.
+// where the next page begins: nowhere after the last. A page may have fewer keys
+// than n, or none, and not be the last, so that no page takes long.
 func (s *Server) selected(ctx context.Context, w World, sel *adminv1.KeySelection, after string, n int, wanted func(*key.Record) bool) (found []*key.Record, next string, err error) {
-	fits := func(asked, has string) bool { return asked == "" || asked == has }
-	_, err = s.ledger.Keys(after, func(k *key.Record) bool {
-		if ctx.Err() != nil {
-			return false
-		}
-		if !fits(sel.GetPolicy(), k.Policy) || !fits(sel.GetType(), k.Type) || !fits(sel.GetTenant(), k.Tenant) ||
-			!fits(sel.GetPrincipal(), k.Principal) || !fits(sel.GetCreator(), k.Creator) || !fits(sel.GetEnvironment(), k.Environment) ||
-			sel.GetStatus() != "" && sel.GetStatus() != string(k.Status(w.Now)) || !wanted(k) {
-			return true
-		}
-		if len(found) == n {
-			next = found[n-1].ID
-			return false
-		}
-		found = append(found, k)
-		return true
-	})
+	p := &selecting{ctx: ctx, n: n, wanted: func(k *key.Record) bool {
+		return selects(sel, k.Facts()) && (sel.GetStatus() == "" || sel.GetStatus() == string(k.Status(w.Now))) && wanted(k)
+	}}
+	if ids, few := s.few(sel, after); few {
+		err = s.readKeys(ids, p.add)
+	} else {
+		_, err = s.ledger.Keys(after, p.add)
+	}
 	if err == nil {
 		err = ctx.Err()
 	}
-	return found, next, err
+	return p.found, p.next, err
+}
+
+// selecting gathers the keys of a page.
+type selecting struct {
+	ctx    context.Context
+	n      int
+	wanted func(*key.Record) bool
+	seen   int
+	last   string
+	found  []*key.Record
+	next   string
+}
+
+// add looks at a key, and reports whether there is room for another.
+func (p *selecting) add(k *key.Record) bool {
+	if len(p.found) == p.n || p.seen == selectScan {
+		p.next = p.last
+		return false
+	}
+	if p.seen++; p.wanted(k) {
+		p.found = append(p.found, k)
+	}
+	p.last = k.ID
+	return p.ctx.Err() == nil
+}
+
+// selects reports whether a key is of a selection, but for its status.
+func selects(sel *adminv1.KeySelection, f *key.Facts) bool {
+	fits := func(asked, has string) bool { return asked == "" || asked == has }
+	return fits(sel.GetPolicy(), f.Policy) && fits(sel.GetType(), f.Type) && fits(sel.GetTenant(), f.Tenant) &&
+		fits(sel.GetPrincipal(), f.Principal) && fits(sel.GetCreator(), f.Creator) && fits(sel.GetEnvironment(), f.Environment)
+}
+
+// few returns the ids of a selection that follow one, in order, unless they are
+// many.
+func (s *Server) few(sel *adminv1.KeySelection, after string) (ids []string, few bool) {
+	static := proto.CloneOf(sel)
+	if static != nil {
+		static.Status = ""
+	}
+	if selectsAll(static) {
+		return nil, false
+	}
+	few = true
+	s.ledger.Facts(func(f *key.Facts) bool {
+		if selects(sel, f) {
+			if id := f.ID.String(); id > after {
+				ids = append(ids, id)
+			}
+		}
+		few = len(ids) <= fewKeys
+		return few
+	})
+	slices.Sort(ids)
+	return ids, few
+}
+
+// readKeys calls f with the keys of these ids, until it returns false.
+func (s *Server) readKeys(ids []string, f func(*key.Record) bool) error {
+	for some := range slices.Chunk(ids, listStride) {
+		var read []*key.Record
+		var err error
+		s.ledger.View(func(v *storage.View) {
+			for _, id := range some {
+				r, unread := v.Key(id)
+				if err = unread; err != nil {
+					return
+				}
+				if r != nil {
+					read = append(read, r)
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+		if len(read) < len(some) {
+			for _, id := range some {
+				if err := s.ledger.Missing(id); err != nil {
+					return err
+				}
+			}
+		}
+		for _, r := range read {
+			if !f(r) {
+				return nil
+			}
+		}
+	}
+	return nil
 }

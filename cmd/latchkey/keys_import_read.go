@@ -4,21 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/latchkey/latchkey/key"
-	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
 // maxImportLine is the longest line of an import, in bytes.
@@ -26,77 +18,6 @@ const maxImportLine = 1 << 20
 
 // importBytes is at how many bytes of lines a request is full.
 const importBytes = 4 << 20
-
-// twice is what can be read from its beginning again.
-type twice struct {
-	io.Reader
-	file   *os.File
-	stream func() cipher.Stream // nil: the file is as it is
-}
-
-// openTwice opens a file, or stdin for "-". What can't be read again is kept:
-// in a file that nobody else can open or, since it may hold tokens, read.
-func openTwice(cmd *cobra.Command, name string) (*twice, error) {
-	in, err := openInput(cmd, name)
-	if err != nil {
-		return nil, err
-	}
-	if file, ok := in.(*os.File); ok {
-		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-			return &twice{Reader: file, file: file}, nil
-		}
-	}
-	t, err := spool(in)
-	if err := closeInput(in, err); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	return t, nil
-}
-
-// spool keeps a stream in a file without a name.
-func spool(in io.Reader) (_ *twice, err error) {
-	file, err := os.CreateTemp("", "latchkey-import-*")
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, file.Close())
-		}
-	}()
-	if err := os.Remove(file.Name()); err != nil {
-		return nil, err
-	}
-	secret := make([]byte, 32+aes.BlockSize)
-	_, _ = rand.Read(secret) // never fails: crypto/rand ends the process first
-	block, err := aes.NewCipher(secret[:32])
-	if err != nil {
-		return nil, err
-	}
-	// Used for this file alone, so that a counter mode needs nothing more.
-	t := &twice{file: file, stream: func() cipher.Stream { return cipher.NewCTR(block, secret[32:]) }}
-	w := bufio.NewWriterSize(cipher.StreamWriter{S: t.stream(), W: file}, 1<<16)
-	if _, err := io.Copy(w, in); err != nil {
-		return nil, err
-	}
-	if err := w.Flush(); err != nil {
-		return nil, err
-	}
-	return t, t.rewind()
-}
-
-// rewind goes back to the beginning.
-func (t *twice) rewind() error {
-	t.Reader = t.file
-	if t.stream != nil {
-		t.Reader = cipher.StreamReader{S: t.stream(), R: t.file}
-	}
-	_, err := t.file.Seek(0, io.SeekStart)
-	return err
-}
-
-// Close lets go of the file.
-func (t *twice) Close() error { return t.file.Close() }
 
 // importLines is some lines of an import that follow each other.
 type importLines struct {
@@ -206,57 +127,6 @@ func (r *importReader) next() ([]byte, error) {
 		}
 		return nil, err
 	}
-}
-
-// twins finds tokens and ids that stand on two lines, however far apart. Of
-// each it remembers 20 bytes: of a digest as many as nobody finds another for.
-type twins struct {
-	tokens map[[16]byte]uint32
-	ids    map[[16]byte]uint32
-}
-
-func newTwins() *twins {
-	return &twins{map[[16]byte]uint32{}, map[[16]byte]uint32{}}
-}
-
-// find takes those out of the lines that have a token or an id of an earlier one.
-func (t *twins) find(b *importLines) (mistakes []importMistake) {
-	b.lines = slices.DeleteFunc(b.lines, func(l importLine) bool {
-		if id, ok := key.ParseID(l.key.GetId()).Random(); ok {
-			if first, twice := t.ids[id]; twice {
-				mistakes = append(mistakes, importMistake{l.line, fmt.Sprintf("the id is that of line %d: leave one of them out", first)})
-				return true
-			}
-			t.ids[id] = uint32(l.line)
-		}
-		for _, d := range digests(l.key) {
-			if first, twice := t.tokens[d]; twice {
-				mistakes = append(mistakes, importMistake{l.line, fmt.Sprintf("the token is that of line %d: leave one of them out", first)})
-				return true
-			}
-			t.tokens[d] = uint32(l.line)
-		}
-		return false
-	})
-	return mistakes
-}
-
-// digests returns the beginnings of the digests of a line that can be read.
-func digests(k *adminv1.ImportKey) (all [][16]byte) {
-	if k.GetToken() != "" {
-		d := key.NewToken(k.GetToken()).Digest()
-		all = append(all, [16]byte(d[:]))
-	}
-	texts := []string{k.GetTokenSha256()}
-	for _, s := range k.GetFormerSecrets() {
-		texts = append(texts, s.GetTokenSha256())
-	}
-	for _, text := range texts {
-		if d, err := hex.DecodeString(text); err == nil && len(d) == len(key.Digest{}) {
-			all = append(all, [16]byte(d))
-		}
-	}
-	return all
 }
 
 // tell says what is wrong, in the order of the file, each with its place, and

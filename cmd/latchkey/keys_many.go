@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -15,7 +13,7 @@ import (
 const (
 	// manyPage is how many keys are written at once, and manyLook how many are
 	// looked at.
-	manyPage, manyLook = 2000, 10_000
+	manyPage, manyLook = 5000, 10_000
 	// manyShown is how many keys a table has, and manyRefused how many refusals are told.
 	manyShown, manyRefused = 100, 20
 )
@@ -93,7 +91,7 @@ func (m *many) run(cmd *cobra.Command, c *client, w *waiting) error {
 		}
 	}
 	out := newManyOutput(cmd, c, w.on())
-	done, err := m.change(cmd, c, m.q.DryRun, out.add)
+	done, err := m.change(cmd, c, m.q.DryRun, out)
 	noteDryRun(cmd, m.q.DryRun)
 	errs := append([]error{err}, done.errs...)
 	if more := done.refused - len(done.errs); more > 0 {
@@ -135,15 +133,20 @@ func keyCount(n int) string {
 
 // change does it, page by page: each is one write, and what was written stays
 // so. Doing it again goes on where it was broken off.
-func (m *many) change(cmd *cobra.Command, c *client, dryRun bool, each func(*adminv1.Key) error) (done outcome, err error) {
+func (m *many) change(cmd *cobra.Command, c *client, dryRun bool, out *manyOutput) (done outcome, err error) {
 	q := proto.Clone(m.q).(*adminv1.ChangeKeysRequest)
-	q.DryRun, q.OmitKeys, q.PageSize = dryRun, each == nil, manyPage
+	q.DryRun, q.PageSize = dryRun, manyPage
 	if dryRun {
 		q.PageSize = manyLook
 	}
-	p := newProgress(cmd, "keys "+m.past, 0)
+	what := "keys " + m.past
+	if dryRun {
+		what = "keys looked at"
+	}
+	p := newProgress(cmd, what, 0)
 	defer p.end()
 	for {
+		q.OmitKeys = out == nil || out.full()
 		a, err := ask(cmd.Context(), c.keys.ChangeKeys, q)
 		if err != nil {
 			err = c.explain(err)
@@ -163,7 +166,7 @@ func (m *many) change(cmd *cobra.Command, c *client, dryRun bool, each func(*adm
 			}
 		}
 		for _, k := range a.GetKeys() {
-			if err := each(k); err != nil {
+			if err := out.add(k); err != nil {
 				return done, err
 			}
 		}
@@ -172,88 +175,4 @@ func (m *many) change(cmd *cobra.Command, c *client, dryRun bool, each func(*adm
 			return done, nil
 		}
 	}
-}
-
-// manyOutput prints keys as they are changed: as one JSON document, however
-// many they are, or the first of them in a table.
-type manyOutput struct {
-	cmd     *cobra.Command
-	client  *client
-	receipt bool
-	array   *arrayWriter
-	first   []*adminv1.Key
-	n       int
-}
-
-func newManyOutput(cmd *cobra.Command, c *client, receipt bool) *manyOutput {
-	return &manyOutput{cmd: cmd, client: c, receipt: receipt, array: &arrayWriter{w: cmd.OutOrStdout()}}
-}
-
-func (o *manyOutput) add(k *adminv1.Key) error {
-	o.n++
-	if !o.client.json() {
-		if len(o.first) < manyShown {
-			o.first = append(o.first, k)
-		}
-		return nil
-	}
-	if o.n == 1 && o.receipt {
-		if _, err := fmt.Fprint(o.array.w, `{"keys": `); err != nil {
-			return err
-		}
-	}
-	one, err := messageJSON(k)
-	if err != nil {
-		return err
-	}
-	return o.array.add(one)
-}
-
-// end prints what is left: the end of the document or the table, and the receipt.
-func (o *manyOutput) end(m *many, done outcome, r *adminv1.Receipt) error {
-	w := o.cmd.OutOrStdout()
-	if o.client.json() {
-		if o.n == 0 && o.receipt {
-			if _, err := fmt.Fprint(w, `{"keys": `); err != nil {
-				return err
-			}
-		}
-		if err := o.array.end(); err != nil {
-			return err
-		}
-		if o.receipt {
-			return o.endReceipt(r)
-		}
-		return newline(w)
-	}
-	if err := o.client.printKeys(o.cmd, o.first); err != nil {
-		return err
-	}
-	return printTable(w, func(t *tabwriter.Writer) {
-		if o.n > len(o.first) {
-			_, _ = fmt.Fprintf(t, "… and %d more\n", o.n-len(o.first))
-		}
-		if r != nil {
-			receiptTable(t, r)
-		}
-	})
-}
-
-// endReceipt ends an object that has begun with its keys.
-func (o *manyOutput) endReceipt(r *adminv1.Receipt) error {
-	w := o.cmd.OutOrStdout()
-	if r == nil { // which an error tells about
-		_, err := fmt.Fprintln(w, "}")
-		return err
-	}
-	members, err := receiptMembers(r)
-	if err != nil {
-		return err
-	}
-	text, err := json.MarshalIndent(members, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, ",%s\n", text[1:])
-	return err
 }
