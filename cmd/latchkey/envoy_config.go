@@ -30,10 +30,12 @@ func newEnvoyConfig() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config [PATH...] [flags]",
 		Short: "Print the configuration of an Envoy that asks Latchkey about every request",
-		Long: `Print a whole configuration for Envoy, hardened, with the reason beside each setting: Envoy shows Latchkey the headers
-that the policies read, and no others. They are those of the files and folders named, or, without any, those that a running
-process has in use (--admin). Whoever has a configuration already takes a part of it, by --part, and lets
-` + "`latchkey envoy lint`" + ` look at the whole.`,
+		Long: `Print a whole configuration for Envoy, hardened, with the reason beside each setting: Envoy shows Latchkey
+the headers that the policies read, and no others. They are those of the files and folders named, or, without
+any, those that a running process has in use (--admin). Whoever has a configuration already takes a part of it,
+by --part, and lets ` + "`latchkey envoy lint`" + ` look at the whole.`,
+		Example: `  latchkey envoy config examples/kodey/policy.yaml --upstream api.internal:8080 >envoy.yaml
+  latchkey envoy config --part filter`,
 	}
 	var e envoyConfig
 	f := cmd.Flags()

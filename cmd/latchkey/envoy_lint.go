@@ -20,10 +20,13 @@ func newEnvoyLint() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint FILE [flags]",
 		Short: "Find what would open a hole in a configuration of Envoy",
-		Long: `Find what would let requests pass unchecked or forged, or keys end up in logs, in a bootstrap of Envoy, the answer of its
-/config_dump, or a fragment such as a listener; YAML or JSON, - for stdin. docs/envoy.md has the rules.
+		Long: `Find what would let requests pass unchecked or forged, or keys end up in logs, in a bootstrap of Envoy, the
+answer of its /config_dump, or a fragment such as a listener; YAML or JSON, - for stdin. docs/envoy.md has the
+rules.
 
 Errors and warnings are findings, and the exit code is 3; notes alone leave it 0.`,
+		Example: `  latchkey envoy lint envoy.yaml --policy examples/kodey/policy.yaml
+  curl -s localhost:9901/config_dump | latchkey envoy lint - -o json`,
 		Args: exactly("FILE"),
 	}
 	var policies, ignored []string
