@@ -85,14 +85,18 @@ func (w *file) ready(more int64) error {
 			_ = w.Close()
 		}
 	}
-	if w.f != nil && w.size > 0 && w.size+more > w.maxSize {
-		_ = w.Close()
-		if err := w.rotate(); err != nil {
+	if w.f == nil {
+		if err := w.open(); err != nil {
 			return err
 		}
 	}
-	if w.f != nil {
+	if w.size == 0 || w.size+more <= w.maxSize {
 		return nil
+	}
+	// Where it can't be put aside, nothing more is written: a file that grows without end fills the disk of others.
+	_ = w.Close()
+	if err := w.rotate(); err != nil {
+		return err
 	}
 	return w.open()
 }

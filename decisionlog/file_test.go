@@ -89,6 +89,35 @@ func TestOneFile(t *testing.T) {
 	}
 }
 
+// A file that can't be put aside doesn't grow instead, and goes on once it can.
+func TestAFileThatCantBePutAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "decisions.ndjson")
+	inTheWay := filepath.Join(path+".1", "x")
+	if err := os.MkdirAll(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w, err := openFile(path, 1000, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, w, 0, 10)
+	for range 3 {
+		if n, err := w.Write(numbered(10)); err == nil {
+			t.Fatalf("%d bytes more than fit were written", n)
+		}
+	}
+	if got := numbers(t, path); !slices.Equal(got, span(0, 10)) {
+		t.Errorf("it holds %v", got)
+	}
+	if err := os.RemoveAll(path + ".1"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, w, 11, 13)
+	if got := numbers(t, path); !slices.Equal(got, span(11, 13)) {
+		t.Errorf("afterwards it holds %v", got)
+	}
+}
+
 // TestAFileThatWasMovedAway is begun anew, as logrotate expects, and one that is there is gone on with.
 func TestAFileThatWasMovedAway(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "decisions.ndjson")

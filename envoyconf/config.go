@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/latchkey/latchkey/internal/serve"
 )
@@ -86,14 +87,27 @@ func (c *Config) check() error {
 	if c.CheckTimeout < time.Millisecond || c.CheckTimeout > 10*time.Second {
 		wrong("a check may take from 1ms to 10s, not %s", c.CheckTimeout)
 	}
+	// They stand in comments, which a line break would end: what follows would be configuration.
+	for _, text := range append([]string{c.Command}, c.Policies...) {
+		if !printable(text) {
+			wrong("%q has a line break or another character that can't be printed, and would be part of a comment: use another name", text)
+		}
+	}
 	hosts := map[string]bool{}
 	for _, p := range c.Pins {
+		if !printable(p.Host) {
+			wrong("the host %q has a character that no host has", p.Host)
+		}
 		if hosts[p.Host] {
 			wrong("the host %s is given to two policies: name it once", p.Host)
 		}
 		hosts[p.Host] = true
 	}
 	return errors.Join(errs...)
+}
+
+func printable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // IsLoopback reports whether a host is this machine and nothing but that.

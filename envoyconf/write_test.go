@@ -91,3 +91,19 @@ func TestConfigMistakes(t *testing.T) {
 		}
 	}
 }
+
+// What stands in a comment ends with it.
+func TestNoLineBreaksInComments(t *testing.T) {
+	const hole = "a\nadmin: { address: { socket_address: { address: 0.0.0.0, port_value: 1 } } } #"
+	for name, change := range map[string]func(*envoyconf.Config){
+		"command": func(c *envoyconf.Config) { c.Command = "latchkey envoy config '" + hole + "'" },
+		"policy":  func(c *envoyconf.Config) { c.Policies = []string{hole} },
+		"host":    func(c *envoyconf.Config) { c.Pins[0].Host = hole },
+	} {
+		c := config(t)
+		change(&c)
+		if text, err := envoyconf.Write(c, envoyconf.All); err == nil {
+			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+}

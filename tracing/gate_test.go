@@ -75,7 +75,7 @@ func TestTheGateKeepsNothingBack(t *testing.T) {
 			}
 			ctx := t.Context()
 			if c.header != "" {
-				ctx = metadata.AppendToOutgoingContext(ctx, "traceparent", c.header)
+				ctx = metadata.AppendToOutgoingContext(ctx, "traceparent", c.header, "tracestate", "client=sk_live_anything")
 			}
 			_, err = authv3.NewAuthorizationClient(conn).Check(ctx, &authv3.CheckRequest{})
 			if err != nil {
@@ -85,6 +85,11 @@ func TestTheGateKeepsNothingBack(t *testing.T) {
 			s.GracefulStop()
 			if err := <-served; err != nil {
 				t.Error(err)
+			}
+			for _, s := range spans.Ended() {
+				if text := s.SpanContext().TraceState().String(); text != "" {
+					t.Errorf("the client wrote %q, and it is in the span", text)
+				}
 			}
 			if got := len(spans.Ended()); service.recording != c.traced || got == 1 != c.traced {
 				t.Errorf("it is traced: %t, by %d spans", service.recording, got)

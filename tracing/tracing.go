@@ -24,6 +24,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	"github.com/latchkey/latchkey/authz"
@@ -105,11 +106,23 @@ func environmentSamples() bool { return os.Getenv("OTEL_TRACES_SAMPLER") != "" }
 func (t *Tracer) ServerOption() grpc.ServerOption {
 	return grpc.StatsHandler(gate{
 		Handler: otelgrpc.NewServerHandler(
-			otelgrpc.WithTracerProvider(t.provider), otelgrpc.WithMeterProvider(noop.NewMeterProvider()), otelgrpc.WithPropagators(propagation.TraceContext{}),
+			otelgrpc.WithTracerProvider(t.provider), otelgrpc.WithMeterProvider(noop.NewMeterProvider()), otelgrpc.WithPropagators(parent{}),
 		),
 		roots: t.ratio != nil && *t.ratio > 0,
 		all:   t.ratio == nil && environmentSamples(),
 	})
+}
+
+// parent finds which trace a call belongs to, and leaves out its tracestate: Envoy hands on what the client wrote there.
+type parent struct{ propagation.TraceContext }
+
+// Extract implements propagation.TextMapPropagator.
+func (p parent) Extract(ctx context.Context, from propagation.TextMapCarrier) context.Context {
+	ctx = p.TraceContext.Extract(ctx, from)
+	if of := trace.SpanContextFromContext(ctx); of.IsRemote() {
+		return trace.ContextWithRemoteSpanContext(ctx, of.WithTraceState(trace.TraceState{}))
+	}
+	return ctx
 }
 
 // check is the call that has spans: health checks have none.

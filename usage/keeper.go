@@ -190,6 +190,9 @@ func (k *Keeper) flush(wake chan<- struct{}) {
 			return
 		}
 	}
+	if k.file.Load() == nil {
+		return // there was nothing to write, and nothing could have been
+	}
 	k.metrics.flushed(k.o.Now())
 	if k.failing {
 		k.failing = false

@@ -374,3 +374,21 @@ func BenchmarkCount(b *testing.B) {
 		})
 	}
 }
+
+// Where there is no file, and nothing to write either, nobody is told that usage is written down.
+func TestNoFileAndNoChecks(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, tally.Name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		k := New(Options{Folder: folder, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		stop := run(t, k)
+		time.Sleep(5 * time.Minute)
+		stop()
+		if n := strings.Count(log.String(), "\n"); n != 1 || k.metrics.flush.Load() != 0 {
+			t.Errorf("flushed at %d, and %d lines:\n%s", k.metrics.flush.Load(), n, log.String())
+		}
+	})
+}

@@ -62,7 +62,7 @@ func newTable() *table {
 // add counts one, and reports whether there was room, and whether there soon won't be.
 func (t *table) add(w *what, minute uint32) (counted, soon bool) {
 	place := binary.LittleEndian.Uint64(w.digest[:]) + uint64(w.reason)*0x9e3779b97f4a7c15 + uint64(w.hour)
-	first := int(place>>32) % shards
+	first := int(uint32(place>>32) % shards)
 	for i := range tries {
 		s := &t.shards[(first+i)%shards]
 		if !s.mu.TryLock() {

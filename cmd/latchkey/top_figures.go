@@ -86,11 +86,12 @@ func (p *topProcess) figures() topFigures {
 	}
 	r := p.now
 	number := func(name string) float64 { n, _ := r.Value(name); return n }
+	count := func(name string) uint64 { return uint64(max(0, number(name))) }
 	f.Version, f.Ready, f.Degraded = r.Version, number("latchkey_ready") == 1, number("latchkey_store_degraded") == 1
-	f.Revision, f.Keys = uint64(number("latchkey_store_revision")), uint64(number("latchkey_store_keys"))
-	f.Failures, f.Refused = uint64(number("latchkey_check_failures_total")), uint64(number("latchkey_refused_total"))
-	if n, ok := r.Value("latchkey_decision_log_dropped_total"); ok {
-		f.Dropped = ptr(uint64(n))
+	f.Revision, f.Keys = count("latchkey_store_revision"), count("latchkey_store_keys")
+	f.Failures, f.Refused = count("latchkey_check_failures_total"), count("latchkey_refused_total")
+	if _, ok := r.Value("latchkey_decision_log_dropped_total"); ok {
+		f.Dropped = ptr(count("latchkey_decision_log_dropped_total"))
 	}
 	if connected, ok := r.Value("latchkey_replica_connected"); ok {
 		f.Replica = &topReplica{

@@ -65,6 +65,12 @@ func lookAtChains(l *linter) {
 			}
 			continue
 		}
+		// An upgrade may have filters of its own, in place of the others.
+		for _, upgrade := range m.get("upgrade_configs").items() {
+			if filters := upgrade.get("filters"); len(filters.items()) > 0 && !holdsCheck(filters) {
+				l.find("no-check", upgrade, "upgrades to "+upgrade.get("upgrade_type").text()+" have filters of their own, without ext_authz")
+			}
+		}
 		for _, f := range m.filters[:m.guard] {
 			if slices.Contains(programs, f.kind) || slices.Contains(caches, f.kind) || slices.Contains(answerers, f.kind) && !f.config.get("pass_through_mode").isTrue() {
 				l.find("answers-before", f.node, "the filter "+f.kind+" stands before ext_authz")

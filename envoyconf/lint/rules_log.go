@@ -96,7 +96,7 @@ func (l *linter) lookAtFormats(n node, credential string) {
 	for _, found := range operator.FindAllStringSubmatch(n.Text, -1) {
 		argument := strings.ToLower(found[2])
 		switch found[1] {
-		case "REQ":
+		case "REQ", "REQUEST_HEADER":
 			for _, name := range strings.Split(argument, "?") {
 				if l.isCredential(name) {
 					l.find(credential, n, found[0]+" tells the key")
@@ -113,7 +113,7 @@ func (l *linter) lookAtFormats(n node, credential string) {
 			l.find("log-query", n, found[0]+" tells a part of the query")
 		case "CEL":
 			switch {
-			case slices.ContainsFunc(likely, func(name string) bool {
+			case slices.ContainsFunc(slices.Concat(likely, l.reads.Credentials), func(name string) bool {
 				return strings.Contains(argument, "'"+name+"'") || strings.Contains(argument, `"`+name+`"`)
 			}):
 				l.find(credential, n, found[0]+" tells the key")

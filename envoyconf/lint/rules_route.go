@@ -133,7 +133,8 @@ func (l *linter) lookAtPort(r *routes) {
 	}
 	for _, host := range r.get("virtual_hosts").items() {
 		everybody := slices.ContainsFunc(host.get("domains").items(), func(d node) bool { return d.text() == "*" })
-		if _, settings := checkOf(host); settings.get("check_settings", "context_extensions").ok() && !everybody {
+		own := slices.ContainsFunc(l.checksOf(host), func(c ownCheck) bool { return c.settings.get("check_settings", "context_extensions").ok() })
+		if own && !everybody {
 			l.find("unpinned-port", host, "this virtual host has context_extensions of its own, for requests without a port only")
 		}
 	}
@@ -174,16 +175,17 @@ func (l *linter) lookAtUpgrade(upgrade node) {
 // lookAtScope looks at what a route, a virtual host or all of them say of the filter and of headers. exact is whether it is for
 // one path alone.
 func (l *linter) lookAtScope(scope node, exact bool) {
-	at, settings := checkOf(scope)
-	switch {
-	case settings.get("disabled").isTrue() && exact:
-		l.find("unchecked-path", at, "ext_authz is off for this path")
-	case settings.get("disabled").isTrue():
-		l.find("unchecked-route", at, "ext_authz is off, and not for one exact path")
-	}
-	for _, name := range []string{"grpc_service", "http_service"} {
-		if f := settings.get("check_settings", name); f.ok() {
-			l.find("other-check", f, "check_settings has a "+name+" of its own")
+	for _, own := range l.checksOf(scope) {
+		switch {
+		case own.disabled && exact:
+			l.find("unchecked-path", own.at, "ext_authz is off for this path")
+		case own.disabled:
+			l.find("unchecked-route", own.at, "ext_authz is off, and not for one exact path")
+		}
+		for _, name := range []string{"grpc_service", "http_service"} {
+			if f := own.settings.get("check_settings", name); f.ok() {
+				l.find("other-check", f, "check_settings has a "+name+" of its own")
+			}
 		}
 	}
 	for _, h := range scope.get("request_headers_to_add").items() {
@@ -201,18 +203,37 @@ func (l *linter) lookAtChanged(header node) {
 	}
 }
 
-// checkOf returns what a scope says of the ext_authz filter, a wrapping FilterConfig taken off, and where.
-func checkOf(scope node) (at, settings node) {
-	for name, f := range scope.get("typed_per_filter_config").members() {
-		config := f
-		if f.is("FilterConfig") {
-			if config = f.get("config"); strings.Contains(name, "ext_authz") && f.get("disabled").isTrue() {
-				return f, f
+// ownCheck is what a scope says of an ext_authz filter.
+type ownCheck struct {
+	at, settings node
+	disabled     bool
+}
+
+// checksOf returns what a scope says of ext_authz filters, wrapping messages taken off. A filter is known by its name in
+// http_filters, which may be any, where its settings don't say what they are of.
+func (l *linter) checksOf(scope node) (all []ownCheck) {
+	for name, at := range scope.get("typed_per_filter_config").members() {
+		kind, settings := at.typed()
+		disabled := false
+		if strings.HasSuffix(kind, ".FilterConfig") {
+			disabled = settings.get("disabled").isTrue()
+			if config := settings.get("config"); config.ok() {
+				kind, settings = config.typed()
+				if !disabled {
+					at = config
+				}
 			}
 		}
-		if config.is("ExtAuthzPerRoute") {
-			return config, config
+		if strings.HasSuffix(kind, ".ExtAuthzPerRoute") || disabled && l.asks(name) {
+			all = append(all, ownCheck{at, settings, disabled || settings.get("disabled").isTrue()})
 		}
 	}
-	return node{}, node{}
+	return all
+}
+
+// asks reports whether a filter of this name asks Latchkey.
+func (l *linter) asks(name string) bool {
+	return strings.Contains(name, "ext_authz") || slices.ContainsFunc(l.survey.managers, func(m *manager) bool {
+		return m.guard >= 0 && m.filters[m.guard].get("name").text() == name
+	})
 }

@@ -1,6 +1,7 @@
 package scrape
 
 import (
+	"math"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -31,6 +32,9 @@ func (r *Reading) Value(name string) (float64, bool) {
 
 func (r *Reading) add(f *dto.MetricFamily) {
 	for _, m := range f.GetMetric() {
+		if v := value(m); math.IsNaN(v) || math.IsInf(v, 0) {
+			continue // says nothing, and would spoil what it is added to
+		}
 		switch f.GetName() {
 		case "latchkey_build_info":
 			r.latchkey, r.Version = true, label(m, "version")

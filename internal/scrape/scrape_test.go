@@ -3,6 +3,7 @@ package scrape
 import (
 	"context"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -97,5 +98,22 @@ func TestReadFails(t *testing.T) {
 			t.Errorf("%v, want %q", err, says)
 		}
 		cancel()
+	}
+}
+
+// What is no number is as good as not there.
+func TestNumbersThatAreNone(t *testing.T) {
+	r := prometheus.NewRegistry()
+	keys := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "latchkey_store_keys", Help: "h"}, []string{"of"})
+	r.MustRegister(keys, serve.ThisBuild("v1").Info())
+	keys.WithLabelValues("a").Set(math.NaN())
+	keys.WithLabelValues("b").Set(math.Inf(1))
+	keys.WithLabelValues("c").Set(3)
+	reading, err := New(listen(t, promhttp.HandlerFor(r, promhttp.HandlerOpts{}))).Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, ok := reading.Value("latchkey_store_keys"); !ok || n != 3 {
+		t.Errorf("%v, %v", n, ok)
 	}
 }

@@ -1,11 +1,13 @@
 package tally
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,18 +20,20 @@ import (
 const (
 	// Accepted is how old an hour may be that a sender reports. A sender that was silent for longer is forgotten: what
 	// it had sent before is too old by then to be taken twice.
-	Accepted    = 30 * day
-	senderKept  = Accepted + day
-	maxSenders  = 200_000
-	maxReported = 64 // reports that one transaction takes
-	maxIdentity = 4 << 10
+	Accepted   = 30 * day
+	senderKept = Accepted + day
+	maxSenders = 200_000
+	// maxOfIdentity keeps one identity from taking the room of all others.
+	maxOfIdentity = 50_000
+	maxReported   = 64 // reports that one transaction takes
+	maxIdentity   = 4 << 10
 )
 
 var (
 	// ErrInvalid is returned for a report that no sender of ours makes.
 	ErrInvalid = errors.New("the report of usage is malformed")
-	// ErrSenders is returned for the report of a new sender where there are too many.
-	ErrSenders = fmt.Errorf("usage was reported by %d senders within %d days, and no more are taken", maxSenders, int(Accepted/day))
+	// ErrSenders is returned for the report of a new sender where there are too many, or too many of its identity.
+	ErrSenders = fmt.Errorf("usage was reported by %d senders within %d days, or by %d of this identity, and no more are taken", maxSenders, int(Accepted/day), maxOfIdentity)
 )
 
 // Report is a batch of counts, and whose it is.
@@ -61,7 +65,12 @@ func (f *File) Receive(ctx context.Context, r Report) (Receipt, error) {
 	case <-q.done:
 		return q.receipt, q.err
 	case <-ctx.Done():
-		return Receipt{}, ctx.Err()
+		if f.queue.leave(q) {
+			return Receipt{}, ctx.Err()
+		}
+		// Its transaction is under way: who asks for one report after the other and waits for none must not fill the memory.
+		<-q.done
+		return q.receipt, q.err
 	}
 }
 
@@ -133,6 +142,19 @@ func (q *queue) take(one *queued, apply func([]*queued) error) {
 		q.running = true
 		go q.run(apply)
 	}
+}
+
+// leave takes a report back, and returns false for one that is being taken, or was.
+func (q *queue) leave(one *queued) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.waiting, one)
+	if i < 0 {
+		return false
+	}
+	// A copy: those before may share it with the reports that are being taken.
+	q.waiting = slices.Concat(q.waiting[:i], q.waiting[i+1:])
+	return true
 }
 
 // run takes reports until none waits.
@@ -233,11 +255,25 @@ func (f *File) sent(tx *bbolt.Tx, r *queued, added int64, now time.Time) (fresh 
 		if string(was.source) == string(r.source) && was.number >= s.number {
 			r.receipt.Repeated, s.number = true, was.number
 		}
-	} else if f.senders.Load()+added >= maxSenders {
+	} else if len(r.counts) == 0 {
+		return false, nil // nothing that could be counted twice: nobody has to be remembered
+	} else if f.senders.Load()+added >= maxSenders || crowded(tx, r.Identity) {
 		r.err = ErrSenders
 		return false, nil
 	}
 	return value == nil, put(tx, bucketSenders, name, s.encode())
+}
+
+// crowded reports whether an identity has as many senders as it may have.
+func crowded(tx *bbolt.Tx, identity string) bool {
+	prefix := senderName(identity, "")
+	c, n := tx.Bucket(bucketSenders).Cursor(), 0
+	for name, _ := c.Seek(prefix); bytes.HasPrefix(name, prefix); name, _ = c.Next() {
+		if n++; n >= maxOfIdentity {
+			return true
+		}
+	}
+	return false
 }
 
 // forgetSenders lets go of senders that have been silent for so long that nothing of theirs could be taken twice.

@@ -1,13 +1,17 @@
 package tally
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/latchkey/latchkey/key"
 	replicav1 "github.com/latchkey/latchkey/proto/latchkey/replica/v1"
@@ -142,5 +146,85 @@ func TestSendersAreForgotten(t *testing.T) {
 		if got := b.ever(1); got != 1 {
 			t.Fatalf("%s later it counts %d", later, got)
 		}
+	}
+}
+
+// Whoever sends one report after the other and waits for none doesn't fill the memory.
+func TestReportsThatNobodyWaitsFor(t *testing.T) {
+	b := open(t, nil)
+	begun, goOn, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = b.update(func(*bbolt.Tx) error { close(begun); <-goOn; return nil })
+	}()
+	<-begun
+	r := func(number uint64) Report {
+		return Report{Identity: "pods", ID: "id", Batch: batch(1, number, allowed(1, noon, 1))}
+	}
+	first := make(chan error)
+	go func() { _, err := b.Receive(t.Context(), r(1)); first <- err }()
+	for { // until it waits for its transaction
+		b.queue.mu.Lock()
+		taken := b.queue.running && len(b.queue.waiting) == 0
+		b.queue.mu.Unlock()
+		if taken {
+			break
+		}
+		runtime.Gosched()
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for n := range uint64(1000) {
+		if _, err := b.Receive(gone, r(n+2)); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	b.queue.mu.Lock()
+	if n := len(b.queue.waiting); n > 0 {
+		t.Errorf("%d reports wait, of nobody", n)
+	}
+	b.queue.mu.Unlock()
+	close(goOn)
+	<-over
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if got := b.ever(1); got != 1 {
+		t.Errorf("it counts %d, want 1", got)
+	}
+}
+
+// One identity can't keep the others from being counted, whatever names it makes up.
+func TestSendersOfOneIdentity(t *testing.T) {
+	b := open(t, nil)
+	now := noon
+	if err := b.update(func(tx *bbolt.Tx) error {
+		for i := range maxOfIdentity {
+			if err := put(tx, bucketSenders, senderName("greedy", fmt.Sprint(i)), sender{source: make([]byte, 16), number: 1, at: now}.encode()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	one := allowed(1, noon, 1)
+	for _, c := range []struct {
+		identity, id string
+		counts       []Count
+		want         error
+	}{
+		{"greedy", "new", []Count{one}, ErrSenders},
+		{"greedy", "7", []Count{one}, nil}, // one that is known
+		{"greedy", "empty", nil, nil},      // and leaves no trace
+		{"greed", "new", []Count{one}, nil},
+		{"honest", "new", []Count{one}, nil},
+	} {
+		if _, err := b.Receive(t.Context(), Report{Identity: c.identity, ID: c.id, Batch: batch(1, 2, c.counts...)}); !errors.Is(err, c.want) {
+			t.Errorf("%s %s: %v, want %v", c.identity, c.id, err, c.want)
+		}
+	}
+	if senders, err := b.Senders(); err != nil || len(senders) != maxOfIdentity+2 {
+		t.Errorf("%d senders, %v; want two more", len(senders), err)
 	}
 }
