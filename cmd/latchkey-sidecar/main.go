@@ -61,7 +61,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stderr, "latchkey-sidecar: %s\nSee `latchkey-sidecar --help`.\n", serve.Redact(err.Error()))
 		return exitUsage
 	}
-	_, _ = fmt.Fprintf(stderr, "latchkey-sidecar: %v\n", err)
+	_, _ = fmt.Fprintf(stderr, "latchkey-sidecar: %s\n", serve.Redact(err.Error()))
 	return exitFailed
 }
 

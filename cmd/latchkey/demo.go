@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,10 +41,14 @@ its own: a key is made and revoked, and the hub is stopped and started again.`,
   latchkey demo --fleet`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// The server within would take the end of the terminal for a wish to reload, and all of it
+			// would stay.
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
+			defer stop()
 			if fleet {
-				return runFleet(cmd.Context(), cmd.OutOrStdout(), once)
+				return runFleet(ctx, cmd.OutOrStdout(), once)
 			}
-			return runDemo(cmd.Context(), cmd.OutOrStdout(), once)
+			return runDemo(ctx, cmd.OutOrStdout(), once)
 		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "end after the requests")

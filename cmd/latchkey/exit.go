@@ -49,13 +49,10 @@ func report(stderr io.Writer, cmd *cobra.Command, err error) int {
 	if e.err == nil {
 		return e.code
 	}
-	text := err.Error()
-	if e.code == exitUsage {
-		// People paste tokens where they don't belong.
-		text = serve.Redact(text)
-		if cmd != nil {
-			text += fmt.Sprintf("\nSee `%s --help`.", cmd.CommandPath())
-		}
+	// People paste tokens where they don't belong: as names of files, and into files.
+	text := serve.Redact(err.Error())
+	if e.code == exitUsage && cmd != nil {
+		text += fmt.Sprintf("\nSee `%s --help`.", cmd.CommandPath())
 	}
 	_, _ = fmt.Fprintf(stderr, "latchkey: %s\n", text)
 	return e.code

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"text/tabwriter"
 
@@ -61,6 +62,14 @@ func (c *client) noteToken(cmd *cobra.Command, k *adminv1.Key) {
 	if k.GetToken() != "" && !c.json() {
 		note(cmd, "Keep the token now: only its prefix and last four characters are stored.")
 	}
+}
+
+// unseen adds to the error of printing a key, if there is one, that it was given a token all the same.
+func unseen(k *adminv1.Key, err error) error {
+	if err == nil || k.GetToken() == "" {
+		return err
+	}
+	return fmt.Errorf("%w\nit is done all the same, and the token of %s may not have been printed: rotate the key, or revoke it, if you haven't got it", err, k.GetId())
 }
 
 func noteDryRun(cmd *cobra.Command, dryRun bool) {

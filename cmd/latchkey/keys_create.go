@@ -25,11 +25,12 @@ func newKeysCreate() *cobra.Command {
 			return err
 		}
 		q.Key.ExpiresIn, q.Key.ExpiresAt = in.Duration, at.Timestamp
+		outliveOutput()
 		a, err := ask(cmd.Context(), c.keys.CreateKey, q)
 		if err != nil {
 			return err
 		}
-		if err := c.printKey(cmd, a.GetKey()); err != nil {
+		if err := unseen(a.GetKey(), c.printKey(cmd, a.GetKey())); err != nil {
 			return err
 		}
 		c.noteToken(cmd, a.GetKey())

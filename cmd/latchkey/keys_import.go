@@ -138,6 +138,7 @@ func (i *keyImport) write(cmd *cobra.Command, from io.Reader) (err error) {
 	p := newProgress(cmd, "keys written", total)
 	defer p.end()
 	out := &arrayWriter{w: cmd.OutOrStdout()}
+	outliveOutput()
 	if i.each() {
 		defer func() {
 			// What was imported is told, whatever came then.
@@ -179,7 +180,8 @@ func (i *keyImport) write(cmd *cobra.Command, from io.Reader) (err error) {
 
 // broken says how to go on.
 func (i *keyImport) broken(err error) error {
-	return fmt.Errorf("%w\n%d keys were imported and the rest was not: run the same command with --resume to go on", err, i.imported)
+	// The last write may have been done although its answer didn't come.
+	return fmt.Errorf("%w\nat least %d keys were imported and the rest was not: run the same command with --resume to go on", err, i.imported)
 }
 
 // each reports whether each key is printed.

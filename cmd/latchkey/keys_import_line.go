@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -33,6 +34,9 @@ type importMistake struct {
 // readImportLine reads one line. What it complains about never has the line in it.
 func readImportLine(text []byte) (*adminv1.ImportKey, error) {
 	k := &adminv1.ImportKey{Key: &adminv1.KeyFields{}}
+	if !utf8.Valid(text) { // encoding/json would put U+FFFD in without a word
+		return k, errors.New("it is no UTF-8 text: save the file as UTF-8")
+	}
 	err := readObject(text, func(name string, value json.RawMessage) error {
 		field, ok := importFields[name]
 		if !ok {

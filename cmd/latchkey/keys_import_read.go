@@ -85,6 +85,9 @@ func (r *importReader) batch() (b importLines) {
 			b.err = err
 			return b
 		}
+		if r.line == 1 {
+			text = bytes.TrimPrefix(text, []byte("\ufeff")) // editors of Windows put it there
+		}
 		if text = bytes.TrimSpace(text); len(text) == 0 {
 			continue
 		}

@@ -9,15 +9,14 @@ import (
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
-// twins finds tokens and ids that stand on two lines, however far apart. Of
-// each it remembers 20 bytes: of a digest as many as nobody finds another for.
+// twins finds tokens and ids that stand on two lines, however far apart.
 type twins struct {
-	tokens map[[16]byte]uint32
+	tokens map[key.Digest]uint32
 	ids    map[[16]byte]uint32
 }
 
 func newTwins() *twins {
-	return &twins{map[[16]byte]uint32{}, map[[16]byte]uint32{}}
+	return &twins{map[key.Digest]uint32{}, map[[16]byte]uint32{}}
 }
 
 // find takes those out of the lines that have a token or an id of an earlier one.
@@ -42,11 +41,10 @@ func (t *twins) find(b *importLines) (mistakes []importMistake) {
 	return mistakes
 }
 
-// digests returns the beginnings of the digests of a line that can be read.
-func digests(k *adminv1.ImportKey) (all [][16]byte) {
+// digests returns the digests of a line that can be read.
+func digests(k *adminv1.ImportKey) (all []key.Digest) {
 	if k.GetToken() != "" {
-		d := key.NewToken(k.GetToken()).Digest()
-		all = append(all, [16]byte(d[:]))
+		all = append(all, key.NewToken(k.GetToken()).Digest())
 	}
 	texts := []string{k.GetTokenSha256()}
 	for _, s := range k.GetFormerSecrets() {
@@ -54,7 +52,7 @@ func digests(k *adminv1.ImportKey) (all [][16]byte) {
 	}
 	for _, text := range texts {
 		if d, err := hex.DecodeString(text); err == nil && len(d) == len(key.Digest{}) {
-			all = append(all, [16]byte(d))
+			all = append(all, key.Digest(d))
 		}
 	}
 	return all

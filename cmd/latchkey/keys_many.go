@@ -90,9 +90,16 @@ func (m *many) run(cmd *cobra.Command, c *client, w *waiting) error {
 			return err
 		}
 	}
+	if !m.q.DryRun {
+		outliveOutput()
+	}
 	out := newManyOutput(cmd, c, w.on())
 	done, err := m.change(cmd, c, m.q.DryRun, out)
 	noteDryRun(cmd, m.q.DryRun)
+	if err == nil && done.changed+done.refused == 0 {
+		// Such as a tenant whose name is mistyped.
+		note(cmd, "No key is selected that isn't %s already.", m.past)
+	}
 	errs := append([]error{err}, done.errs...)
 	if more := done.refused - len(done.errs); more > 0 {
 		errs = append(errs, fmt.Errorf("… and %d more were refused", more))
@@ -151,7 +158,7 @@ func (m *many) change(cmd *cobra.Command, c *client, dryRun bool, out *manyOutpu
 		if err != nil {
 			err = c.explain(err)
 			if done.changed > 0 && !dryRun {
-				err = fmt.Errorf("%w\n%d keys are %s: run the same command again to go on", err, done.changed, m.past)
+				err = fmt.Errorf("%w\nat least %d keys are %s: run the same command again to go on", err, done.changed, m.past)
 			}
 			return done, err
 		}
@@ -166,9 +173,7 @@ func (m *many) change(cmd *cobra.Command, c *client, dryRun bool, out *manyOutpu
 			}
 		}
 		for _, k := range a.GetKeys() {
-			if err := out.add(k); err != nil {
-				return done, err
-			}
+			out.add(k)
 		}
 		p.at(done.changed)
 		if q.PageToken = a.GetNextPageToken(); q.PageToken == "" {

@@ -19,6 +19,7 @@ type manyOutput struct {
 	array   *arrayWriter
 	first   []*adminv1.Key
 	n       int
+	failed  error // of writing: the keys are changed all the same
 }
 
 func newManyOutput(cmd *cobra.Command, c *client, receipt bool) *manyOutput {
@@ -26,9 +27,19 @@ func newManyOutput(cmd *cobra.Command, c *client, receipt bool) *manyOutput {
 }
 
 // full reports whether it wants no more keys.
-func (o *manyOutput) full() bool { return !o.client.json() && len(o.first) == manyShown }
+func (o *manyOutput) full() bool {
+	return o.failed != nil || !o.client.json() && len(o.first) == manyShown
+}
 
-func (o *manyOutput) add(k *adminv1.Key) error {
+// add takes a key. Where it can't be written, end says so: whoever revokes keys
+// that leaked wants them revoked, also when nobody reads on, as behind a pipe.
+func (o *manyOutput) add(k *adminv1.Key) {
+	if o.failed == nil {
+		o.failed = o.write(k)
+	}
+}
+
+func (o *manyOutput) write(k *adminv1.Key) error {
 	o.n++
 	if !o.client.json() {
 		if len(o.first) < manyShown {
@@ -51,6 +62,9 @@ func (o *manyOutput) add(k *adminv1.Key) error {
 // end prints what is left: the end of the document or the table, and the receipt.
 func (o *manyOutput) end(m *many, done outcome, r *adminv1.Receipt) error {
 	w := o.cmd.OutOrStdout()
+	if o.failed != nil {
+		return fmt.Errorf("%d keys are %s, and can't all be printed: %w", done.changed, m.past, o.failed)
+	}
 	if o.client.json() {
 		if o.n == 0 && o.receipt {
 			if _, err := fmt.Fprint(w, `{"keys": `); err != nil {

@@ -21,6 +21,7 @@ func newKeysRotate() *cobra.Command {
 			return err
 		}
 		q.Id, q.Grace = args[0], grace.Duration
+		outliveOutput()
 		a, err := ask(cmd.Context(), c.keys.RotateKey, q)
 		if err != nil {
 			return err

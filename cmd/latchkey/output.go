@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os/signal"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -176,6 +178,11 @@ func (a *arrayWriter) end() error {
 	_, err := io.WriteString(a.w, text)
 	return err
 }
+
+// outliveOutput has a command that writes to the store go on, and say what became of
+// it, when whoever read its output is gone, as behind `| head -1`: a signal would
+// end it between two writes, or with a token that nobody has seen.
+func outliveOutput() { signal.Ignore(syscall.SIGPIPE) }
 
 // note tells the people in front of it something that is no result.
 func note(cmd *cobra.Command, format string, args ...any) {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os/signal"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -65,6 +67,9 @@ func (w *waiting) on() bool { return w.text != "" }
 
 // receipt waits for the replicas to know a write.
 func (c *client) receipt(ctx context.Context, w *waiting, at *adminv1.Position) (*adminv1.Receipt, error) {
+	// What was done, such as a new token, is printed also where the terminal goes away meanwhile.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, w.time+callTime)
 	defer cancel()
 	a, err := c.server.AwaitReplicas(ctx, connect.NewRequest(&adminv1.AwaitReplicasRequest{Position: at, Timeout: durationpb.New(w.time)}))
@@ -87,14 +92,8 @@ func (c *client) receiptOf(cmd *cobra.Command, w *waiting, at *adminv1.Position)
 	return r, nil
 }
 
-// printKeyReceipt writes a key, and who knows what became of it: one object for programs.
+// printKeyReceipt writes a key, and who knows what became of it, as one object.
 func (c *client) printKeyReceipt(cmd *cobra.Command, k *adminv1.Key, r *adminv1.Receipt) error {
-	if !c.json() {
-		if err := c.printKey(cmd, k); err != nil {
-			return err
-		}
-		return printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) { receiptTable(t, r) })
-	}
 	one, err := messageJSON(k)
 	if err != nil {
 		return err
@@ -105,13 +104,24 @@ func (c *client) printKeyReceipt(cmd *cobra.Command, k *adminv1.Key, r *adminv1.
 // printKeyAnd writes a key after a write at a position, and, where that was asked for, who knows it.
 func (c *client) printKeyAnd(cmd *cobra.Command, w *waiting, k *adminv1.Key, at *adminv1.Position) error {
 	if !w.on() {
-		return c.printKey(cmd, k)
+		return unseen(k, c.printKey(cmd, k))
+	}
+	if !c.json() {
+		// Before the wait, which may be long and be broken off: a token is shown this once.
+		if err := unseen(k, c.printKey(cmd, k)); err != nil {
+			return err
+		}
+		r, err := c.receiptOf(cmd, w, at)
+		if err != nil {
+			return err
+		}
+		return printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) { receiptTable(t, r) })
 	}
 	r, err := c.receiptOf(cmd, w, at)
 	if err != nil {
-		return errors.Join(c.printKey(cmd, k), err)
+		return errors.Join(unseen(k, c.printKey(cmd, k)), err)
 	}
-	return c.printKeyReceipt(cmd, k, r)
+	return unseen(k, c.printKeyReceipt(cmd, k, r))
 }
 
 // printWithReceipt writes the members of an object and those of a receipt as one.
