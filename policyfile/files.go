@@ -71,7 +71,7 @@ func LoadFiles(paths ...string) ([]*Loaded, error) {
 	var all []*Loaded
 	var mistakes strictyaml.Mistakes
 	for _, file := range files {
-		src, err := strictyaml.ReadFile(file)
+		src, err := strictyaml.ReadStream(file)
 		if err != nil {
 			return nil, fmt.Errorf("reading a policy: %w", err)
 		}

@@ -178,6 +178,7 @@ func (k *Keeper) close() {
 
 // flush writes down what was counted.
 func (k *Keeper) flush(wake chan<- struct{}) {
+	k.follow()
 	counts := k.drain()
 	if len(k.held) > 0 {
 		counts = tally.Merge(append(k.held, counts...))
@@ -202,6 +203,21 @@ func (k *Keeper) flush(wake chan<- struct{}) {
 	case wake <- struct{}{}:
 	default:
 	}
+}
+
+// follow opens the file that is there, where the one that is open was removed: by somebody who wants it forgotten, or by
+// mistake.
+func (k *Keeper) follow() {
+	f := k.file.Load()
+	if f == nil || !f.Gone() {
+		return
+	}
+	k.log.Warn("the file of usage was removed, or another stands in its place: usage is counted in what is there, or anew", "file", tally.Name)
+	k.file.Store(nil)
+	if err := f.Close(); err != nil {
+		k.log.Warn("the file of usage can't be closed", "error", err)
+	}
+	k.open()
 }
 
 // write writes counts to the file: all or none.

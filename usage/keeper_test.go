@@ -392,3 +392,38 @@ func TestNoFileAndNoChecks(t *testing.T) {
 		}
 	})
 }
+
+// A file that is removed isn't written to any longer: what comes is in the one that is there.
+func TestAFileThatIsRemoved(t *testing.T) {
+	folder := t.TempDir()
+	var log strings.Builder
+	k := New(Options{Folder: folder, Log: slog.New(slog.NewTextHandler(&log, nil)), Flush: MaxFlush})
+	stop := run(t, k)
+	written := func() { // waits until what was counted is in the file
+		t.Helper()
+		for {
+			if _, err := k.Current(); err == nil {
+				return
+			}
+			runtime.Gosched()
+		}
+	}
+	written()
+	k.count(check(1), noon)
+	written()
+	if err := os.Remove(filepath.Join(folder, tally.Name)); err != nil {
+		t.Fatal(err)
+	}
+	k.count(check(2), noon)
+	written()
+	stop()
+	if n := ever(t, folder, 1); n != 0 {
+		t.Errorf("what was removed still counts %d", n)
+	}
+	if n := ever(t, folder, 2); n != 1 {
+		t.Errorf("what came later counts %d, want 1", n)
+	}
+	if got := strings.Count(log.String(), "was removed"); got != 1 {
+		t.Errorf("%d lines tell of it:\n%s", got, log.String())
+	}
+}

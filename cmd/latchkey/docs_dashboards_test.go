@@ -18,7 +18,7 @@ func labelsOf(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
 	for document, heads := range map[string][]string{
-		metricsDocument:      {"metric", "metric of a hub", "metric of a sidecar", "metric of the decision log", "metric of tracing"},
+		metricsDocument:      {"metric", "metric of a hub", "metric of a sidecar", "metric of a configuration file", "metric of the decision log", "metric of tracing"},
 		"docs/operations.md": {"metric"},
 	} {
 		for _, head := range heads {

@@ -47,6 +47,9 @@ var standIns = []struct {
 // somebody would who reads it for the first time, and compares what they print
 // with what the document shows.
 func TestDocs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the scripts start the same processes; without -short the documents are run too")
+	}
 	used := make([]bool, len(standIns))
 	total, run := 0, 0
 	makefile := strings.Split(readDocument(t, "Makefile"), "\n")

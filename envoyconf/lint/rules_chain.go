@@ -93,6 +93,21 @@ func lookAtChains(l *linter) {
 	for _, listener := range l.survey.listeners {
 		l.lookAtChainsOf(listener)
 	}
+	for _, cluster := range l.survey.clusters {
+		l.lookAtUpstreamFilters(cluster)
+	}
+}
+
+// lookAtUpstreamFilters looks at the filters of a cluster, which come after all of those of a listener.
+func (l *linter) lookAtUpstreamFilters(cluster node) {
+	for _, options := range cluster.get("typed_extension_protocol_options").members() {
+		_, message := options.typed()
+		for _, f := range filtersOf(message) {
+			if slices.Contains(programs, f.kind) || slices.Contains(rewriters, f.kind) {
+				l.find("rewrites-after", f.node, "the filter "+f.kind+" of a cluster comes after ext_authz")
+			}
+		}
+	}
 }
 
 // answersItself reports whether no route of a manager leads anywhere: all are redirects or fixed answers, or there are none.
@@ -114,7 +129,8 @@ func answersItself(m *manager) bool {
 	return true
 }
 
-// lookAtChainsOf compares the filter chains of a listener: where one asks, none may pass bytes on.
+// lookAtChainsOf compares the filter chains of a listener: where one asks, none may pass bytes on, and no other listener may
+// pass them on to where one that asks leads.
 func (l *linter) lookAtChainsOf(listener node) {
 	chains := listener.get("filter_chains").items()
 	if last := listener.get("default_filter_chain"); last.ok() {
@@ -122,11 +138,36 @@ func (l *linter) lookAtChainsOf(listener node) {
 	}
 	guarded := slices.ContainsFunc(chains, holdsCheck)
 	for _, chain := range chains {
-		proxies := slices.ContainsFunc(chain.get("filters").items(), func(f node) bool { return f.get("typed_config").is("TcpProxy") })
-		if guarded && proxies {
-			l.find("bypass-chain", chain, "this filter chain is a TCP proxy, and another one of the listener asks Latchkey")
+		for _, f := range chain.get("filters").items() {
+			name, proxy := f.get("typed_config").typed()
+			switch cluster := proxy.get("cluster").text(); {
+			case !strings.HasSuffix(name, ".TcpProxy"):
+			case guarded:
+				l.find("bypass-chain", chain, "this filter chain is a TCP proxy, and another one of the listener asks Latchkey")
+			case cluster != "" && slices.Contains(l.guarded(), cluster):
+				l.find("bypass-chain", chain, "this filter chain is a TCP proxy to the cluster "+cluster+", for which another listener asks Latchkey")
+			}
 		}
 	}
+}
+
+// guarded are the clusters that requests get to once they were asked about.
+func (l *linter) guarded() (clusters []string) {
+	for _, r := range l.survey.routes {
+		if !slices.ContainsFunc(r.managers, func(m *manager) bool { return m.guard >= 0 }) {
+			continue
+		}
+		for _, host := range r.get("virtual_hosts").items() {
+			for _, route := range host.get("routes").items() {
+				action := route.get("route")
+				clusters = append(clusters, action.get("cluster").text())
+				for _, one := range action.get("weighted_clusters", "clusters").items() {
+					clusters = append(clusters, one.get("name").text())
+				}
+			}
+		}
+	}
+	return clusters
 }
 
 // rewritten reports whether a filter behind the check may choose the route anew.

@@ -96,11 +96,14 @@ func (l *linter) lookAtFormats(n node, credential string) {
 	for _, found := range operator.FindAllStringSubmatch(n.Text, -1) {
 		argument := strings.ToLower(found[2])
 		switch found[1] {
-		case "REQ", "REQUEST_HEADER":
+		case "REQ", "REQUEST_HEADER", "REQ_WITHOUT_QUERY":
 			for _, name := range strings.Split(argument, "?") {
 				if l.isCredential(name) {
 					l.find(credential, n, found[0]+" tells the key")
 				}
+			}
+			if found[1] == "REQ_WITHOUT_QUERY" {
+				continue
 			}
 			if strings.Contains(argument, ":path") || strings.Contains(argument, "x-envoy-original-path") {
 				l.find("log-query", n, found[0]+" tells the query")

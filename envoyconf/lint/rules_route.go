@@ -40,6 +40,11 @@ var routeRules = []Rule{
 		"let the API serve the paths that clients ask for, or write the policy with the rewrite in mind",
 	},
 	{
+		"client-chooses", Warning, "the client says where its request goes, after it was checked",
+		"Latchkey sees the host that the client wrote; the header may name another host, or another cluster",
+		"name the cluster and the host in the route, or have a filter before ext_authz set the header",
+	},
+	{
 		"identity-changed", Error, "the API is told something else than Latchkey found",
 		"headers of a route are added and removed after the check",
 		"leave x-latchkey- headers, and those that name tenants, alone",
@@ -151,6 +156,11 @@ func (l *linter) lookAtRoute(route node) {
 	for _, name := range []string{"prefix_rewrite", "regex_rewrite", "path_rewrite_policy", "path_rewrite"} {
 		if f := action.get(name); f.ok() {
 			l.find("rewritten-path", f, name+" changes the path after the check")
+		}
+	}
+	for _, name := range []string{"host_rewrite_header", "cluster_header"} {
+		if f := action.get(name); f.ok() {
+			l.find("client-chooses", f, name+": a header says where the request goes, after the check")
 		}
 	}
 	for _, name := range []string{"internal_redirect_policy", "internal_redirect_action"} {

@@ -102,9 +102,17 @@ func (s *survey) walk(n node, key string, in place) {
 }
 
 func (s *survey) manager(n node, in place) *manager {
-	m := &manager{node: n, listener: in.listener, guard: -1}
+	m := &manager{node: n, listener: in.listener}
 	m.outbound = in.listener.get("traffic_direction").text() == "OUTBOUND"
-	for i, f := range n.get("http_filters").items() {
+	m.filters = filtersOf(n)
+	m.guard = slices.IndexFunc(m.filters, func(f filter) bool { return f.kind == "ext_authz" || holdsCheck(f.node) })
+	s.managers = append(s.managers, m)
+	return m
+}
+
+// filtersOf are the http_filters of a message.
+func filtersOf(n node) (filters []filter) {
+	for _, f := range n.get("http_filters").items() {
 		name, config := f.get("typed_config").typed()
 		// A control plane that hands in the settings later says what they are of.
 		for _, later := range f.get("config_discovery", "type_urls").items() {
@@ -112,13 +120,9 @@ func (s *survey) manager(n node, in place) *manager {
 		}
 		_, kind, _ := strings.Cut(name, "filters.http.")
 		kind, _, _ = strings.Cut(kind, ".")
-		m.filters = append(m.filters, filter{f, kind, config})
-		if m.guard < 0 && (kind == "ext_authz" || holdsCheck(f)) {
-			m.guard = i
-		}
+		filters = append(filters, filter{f, kind, config})
 	}
-	s.managers = append(s.managers, m)
-	return m
+	return filters
 }
 
 // link joins managers with the routes that they get by name.

@@ -7,9 +7,11 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 
 	"github.com/latchkey/latchkey/internal/serve"
 )
@@ -24,7 +26,7 @@ type files struct {
 func (f *files) read(context.Context) (*material, error) {
 	// The certificate and its key may be of two moments, when they are replaced
 	// one after the other: they don't fit then, and are read again soon.
-	chain, err := os.ReadFile(f.certificate)
+	chain, err := readFile(f.certificate)
 	if err != nil {
 		return nil, fmt.Errorf("tls.certificate: %w", err)
 	}
@@ -58,7 +60,7 @@ func (f *files) readKey() ([]byte, error) {
 			f.log.Warn("every user of this machine may use the private key: take the rights of others from it", "file", f.key, "mode", info.Mode().String())
 		})
 	}
-	return os.ReadFile(f.key)
+	return readFile(f.key)
 }
 
 // certificatesOf returns the certificates of a PEM file, which holds nothing else: who may read a certificate mustn't come by
@@ -80,8 +82,29 @@ func certificatesOf(file string, text []byte) ([][]byte, error) {
 	return all, nil
 }
 
+// maxFile is more than a bundle of CAs takes.
+const maxFile = 4 << 20
+
+// readFile reads a file that is followed: neither a pipe that nobody writes
+// to, nor a device without an end, may hold up the process.
+func readFile(name string) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
+		return nil, fmt.Errorf("%s is a named pipe: name a regular file", name)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s is larger than the %d bytes that are read", name, maxFile)
+	}
+	return text, err
+}
+
 func readCAs(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
+	text, err := readFile(file)
 	if err != nil {
 		return nil, err
 	}

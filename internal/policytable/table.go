@@ -60,7 +60,7 @@ func Load(path string) (*Table, error) {
 	var mistakes strictyaml.Mistakes
 	var errs []error
 	read := func(file string, into proto.Message) (*strictyaml.Source, []byte) {
-		text, err := strictyaml.ReadFile(file)
+		text, err := strictyaml.ReadStream(file)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("reading a table: %w", err))
 			return nil, nil

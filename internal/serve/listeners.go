@@ -2,8 +2,10 @@ package serve
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"syscall"
 )
 
 // Listeners are those of a process: all of them are open before anything is served, or none.
@@ -24,11 +26,25 @@ type NamedListener struct {
 func (ls *Listeners) Open(name string, at Address, mode fs.FileMode) (*Listener, error) {
 	l, err := at.Listen(mode)
 	if err != nil {
-		return nil, ls.Close(err)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = fmt.Errorf("%w: end the process that has it, or name another address", err)
+		}
+		return nil, ls.Close(fmt.Errorf("%s: %w", flagOf(name), err))
 	}
 	ls.list = append(ls.list, NamedListener{name, l})
 	ls.Log.Info("listening", "for", name, "address", l.Address().String())
 	return l, nil
+}
+
+// flagOf is the flag by which people name the address of a listener.
+func flagOf(name string) string {
+	switch name {
+	case "check":
+		return "--listen"
+	case "hub":
+		return "--hub-listen"
+	}
+	return "--" + name
 }
 
 // All returns those that are open, in the order in which they were opened.

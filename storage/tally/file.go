@@ -92,6 +92,7 @@ type File struct {
 
 	mu     sync.RWMutex // held exclusively where another file takes the place of bolt
 	bolt   *bbolt.DB    // nil while there is none
+	info   os.FileInfo // of the file that is open
 	closed bool
 	source string
 	began  time.Time
@@ -268,8 +269,19 @@ func (f *File) begin() error {
 	if err != nil {
 		return errors.Join(err, bolt.Close())
 	}
+	if f.info, err = os.Stat(f.path); err != nil {
+		return errors.Join(err, bolt.Close())
+	}
 	f.bolt = bolt
 	return nil
+}
+
+// Gone reports whether the file was removed, or another stands in its place: what is written goes nowhere then.
+func (f *File) Gone() bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	at, err := os.Stat(f.path)
+	return f.bolt != nil && (errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(at, f.info))
 }
 
 // readMeta reads what the file says of itself, and gives reasons that are new to it their codes.
