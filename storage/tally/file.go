@@ -92,7 +92,7 @@ type File struct {
 
 	mu     sync.RWMutex // held exclusively where another file takes the place of bolt
 	bolt   *bbolt.DB    // nil while there is none
-	info   os.FileInfo // of the file that is open
+	info   os.FileInfo  // of the file that is open
 	closed bool
 	source string
 	began  time.Time
