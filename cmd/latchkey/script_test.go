@@ -151,13 +151,21 @@ func cmdEventually(ts *testscript.TestScript, neg bool, args []string) {
 
 // quietly runs a command without a line in the test's log.
 func quietly(ts *testscript.TestScript, args []string) ([]byte, error) {
-	path := filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], args[0])
+	path := args[0] // of the machine, unless it is one of ours
+	if ours := filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], args[0]); isFile(ours) {
+		path = ours
+	}
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LATCHKEY_ADMIN", "LATCHKEY_CLIENT"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	return cmd.Output()
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // lookup follows a path of members and indexes, such as 0.id, in the JSON of
