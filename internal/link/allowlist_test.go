@@ -122,6 +122,8 @@ func TestTakenOutOfAListIsCutOff(t *testing.T) {
 			if err := w.ends(); err == nil || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("it comes again: %v", err)
 			}
+			changed.mu.Lock()
+			defer changed.mu.Unlock()
 			if len(changed.open) != 0 {
 				t.Errorf("%d connections are still remembered", len(changed.open))
 			}
