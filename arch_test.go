@@ -26,16 +26,16 @@ var mayImport = []importRule{
 	{"directory", []string{"internal/alias", "proto/latchkey/directory/v1"}, "a vocabulary, like key"},
 
 	{"policy", []string{"key", "directory", "proto/latchkey/policy/v1"}, "what is true of an API; it neither keeps keys nor reads files"},
-	{"storage", []string{"key", "directory", "storage/boltfile", "storage/boltguard", "storage/table", "storage/watermark", "internal/alias", "proto/..."}, "carries the policy as bytes and never reads it"},
+	{"storage", []string{"internal/disk", "key", "directory", "storage/boltfile", "storage/boltguard", "storage/table", "storage/watermark", "internal/alias", "proto/..."}, "carries the policy as bytes and never reads it"},
 	{"storage/table", []string{"internal/alias"}, "finds bytes by name, whatever they say"},
 	{"storage/boltfile", nil, "reads pages, whatever is in them"},
 	{"storage/boltguard", []string{"storage/boltfile"}, "keeps bbolt from what it would make of a damaged file, whatever is in it"},
-	{"storage/tally", []string{"key", "storage/boltfile", "storage/boltguard", "proto/..."}, "keeps counts by digest; whose the digests are it is told"},
-	{"storage/watermark", []string{"proto/..."}, "remembers what the store tells it, and is told by nobody else"},
+	{"storage/tally", []string{"internal/disk", "key", "storage/boltfile", "storage/boltguard", "proto/..."}, "keeps counts by digest; whose the digests are it is told"},
+	{"storage/watermark", []string{"internal/disk", "proto/..."}, "remembers what the store tells it, and is told by nobody else"},
 	{"storage/storagetest", []string{"storage", "key", "directory", "proto/..."}, "a real store for other packages' tests"},
 
 	{"key/mint", []string{"key"}, "makes tokens, apart from those who only check them"},
-	{"replica", []string{"storage", "storage/tally", "proto/..."}, "moves a store from hub to replicas, whatever it says"},
+	{"replica", []string{"internal/disk", "storage", "storage/tally", "proto/..."}, "moves a store from hub to replicas, whatever it says"},
 
 	{"policyfile", []string{"policy", "key", "directory", "internal/strictyaml", "proto/..."}, "the form that people write; only tools and hubs link it"},
 	{"authz", []string{"key", "directory", "policy", "internal/alias", "proto/..."}, "meets storage only through its own small interface, so a decision needs no disk"},
@@ -50,7 +50,7 @@ var mayImport = []importRule{
 	{"tracing", []string{"authz", "internal/serve", "proto/latchkey/config/v1"}, "sees what was answered, like decisionlog"},
 	{"observe", []string{"authz", "decisionlog", "tracing", "internal/serve", "proto/latchkey/config/v1"}, "what both processes tell of checks, put together once"},
 
-	{"internal/link", []string{"internal/serve", "proto/latchkey/config/v1"}, "who is at the other end, whatever is asked over the link; every binary has it"},
+	{"internal/link", []string{"internal/disk", "internal/serve", "proto/latchkey/config/v1"}, "who is at the other end, whatever is asked over the link; every binary has it"},
 	{"internal/link/linktest", []string{"proto/latchkey/config/v1"}, "certificates for other packages' tests"},
 	{"admin/ledgertest", []string{"admin", "storage", "key", "directory"}, "what every ledger owes to admin, as a test"},
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -66,11 +67,7 @@ func writeSealed(path string, m proto.Message, durable bool) error {
 	if !durable {
 		return nil
 	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return disk.SyncFolder(filepath.Dir(path))
 }
 
 // saver writes the roster: many who ask at the same time are served by one write.

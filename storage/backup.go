@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/latchkey/latchkey/storage/boltguard"
 )
 
 // Backup copies the store to a new file as it is at one position, sees that
@@ -50,7 +52,7 @@ func (db *DB) Backup(ctx context.Context, path string) (Position, error) {
 // sync, which no context ends, comes after the transaction, so that the store
 // doesn't grow meanwhile.
 func copyTransaction(ctx context.Context, view func(func(*bbolt.Tx) error) error, path string) error {
-	f, err := openPrivate(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	f, err := boltguard.OpenPrivate(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/latchkey/latchkey/storage/boltguard"
 )
 
 // BackupFolder copies the store in a data folder that no process has open to a
@@ -58,7 +60,7 @@ func copyStore(dir, to string, lockTimeout time.Duration) error {
 	if err := removeIfThere(to); err != nil { // left by a crash
 		return errors.Join(err, f.leave())
 	}
-	from, err := openPrivate(f.file(), os.O_RDONLY, 0)
+	from, err := boltguard.OpenPrivate(f.file(), os.O_RDONLY, 0)
 	if err != nil {
 		return errors.Join(err, f.leave())
 	}

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/storage/boltguard"
 )
 
@@ -63,7 +64,7 @@ func createBolt(path string, fill func(*bbolt.Tx) error) error {
 
 // copyFile copies a file for good to a place where there is none.
 func copyFile(from io.Reader, to string) (err error) {
-	f, err := openPrivate(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	f, err := boltguard.OpenPrivate(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
 	}
@@ -79,5 +80,5 @@ func moveInto(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return errors.Join(err, os.Remove(from))
 	}
-	return syncFolder(filepath.Dir(to))
+	return disk.SyncFolder(filepath.Dir(to))
 }

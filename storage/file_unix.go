@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/latchkey/latchkey/storage/boltguard"
 )
 
 // ownLike gives files to the owner of their folder, where root made them: what
@@ -37,7 +39,7 @@ const lockInterval = 20 * time.Millisecond
 // lockFile takes the lock of a file for as long as it is open. It makes the
 // file where it is missing.
 func lockFile(path string, wait time.Duration) (*os.File, error) {
-	f, err := openPrivate(path, os.O_RDWR|os.O_CREATE, fileMode)
+	f, err := boltguard.OpenPrivate(path, os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return nil, fmt.Errorf("opening the lock: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/storage/boltguard"
 	"github.com/latchkey/latchkey/storage/watermark"
 )
@@ -59,7 +60,7 @@ func enterFolder(dir string, wait time.Duration) (*folder, error) {
 		return nil, err
 	}
 	f := &folder{dir: dir, lock: lock}
-	if err := errors.Join(ownLike(dir, lock.Name()), f.removeLeftovers(), syncFolder(dir)); err != nil {
+	if err := errors.Join(ownLike(dir, lock.Name()), f.removeLeftovers(), disk.SyncFolder(dir)); err != nil {
 		return nil, errors.Join(fmt.Errorf("making the data folder ready: %w", err), f.leave())
 	}
 	return f, nil
@@ -131,7 +132,7 @@ func (f *folder) setAside(infix, reason string, now time.Time) (string, error) {
 	if err := os.Rename(f.file(), path); err != nil {
 		return "", err
 	}
-	return path, syncFolder(f.dir)
+	return path, disk.SyncFolder(f.dir)
 }
 
 // aside returns a name for the store's file that says when and why. No file has
@@ -182,7 +183,7 @@ func makeFolder(dir string) error {
 	case errors.Is(err, os.ErrExist):
 		return nil
 	case err == nil:
-		return syncFolder(parent)
+		return disk.SyncFolder(parent)
 	case errors.Is(err, os.ErrNotExist) && parent != dir:
 		if err := makeFolder(parent); err != nil {
 			return err
@@ -226,20 +227,6 @@ func storeAlone(dir string) (bool, error) {
 		}
 	}
 	return err == nil, err
-}
-
-// openPrivate opens a regular file, not through a link, and takes the rights
-// of other users from it.
-func openPrivate(path string, flag int, mode os.FileMode) (*os.File, error) {
-	return boltguard.OpenPrivate(path, flag, mode)
-}
-
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // sameFile returns the size of the file at a path, and ErrMoved where that isn't

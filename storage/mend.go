@@ -7,6 +7,9 @@ import (
 	"os"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/latchkey/latchkey/internal/disk"
+	"github.com/latchkey/latchkey/storage/boltguard"
 )
 
 // pending is a write of which it isn't known yet whether it is on disk. No
@@ -134,14 +137,14 @@ func (db *DB) rewrite() error {
 	// From here on the new file is the store's, also where what follows fails.
 	former := db.bolt
 	db.bolt, db.opened = bolt, opened
-	return errors.Join(former.Close(), syncFolder(db.folder.dir))
+	return errors.Join(former.Close(), disk.SyncFolder(db.folder.dir))
 }
 
 // writeAgain writes the file's pages once more, as they are, and syncs. A process
 // that died before its sync, or after one that failed, leaves pages that can be
 // read and may be in memory alone; of a sync that failed, the next one is silent.
 func (db *DB) writeAgain() (err error) {
-	f, err := openPrivate(db.folder.file(), os.O_RDWR, 0)
+	f, err := boltguard.OpenPrivate(db.folder.file(), os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
@@ -213,7 +216,7 @@ const enoughRoom = 1 << 20
 // tryDisk writes and syncs a file beside the store.
 func (db *DB) tryDisk() error {
 	path := db.folder.file() + newSuffix
-	f, err := openPrivate(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	f, err := boltguard.OpenPrivate(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDisk, err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/latchkey/latchkey/storage/boltguard"
 	"github.com/latchkey/latchkey/storage/watermark"
 )
 
@@ -115,7 +116,7 @@ func readStore(path string) (*image, error) { return readPrivate(path, reading{}
 func readWhole(path string) (*image, error) { return readPrivate(path, reading{objects: true}) }
 
 func readPrivate(path string, how reading) (*image, error) {
-	f, err := openPrivate(path, os.O_RDWR, 0)
+	f, err := boltguard.OpenPrivate(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
 	"github.com/latchkey/latchkey/storage/watermark"
 )
@@ -204,7 +205,7 @@ func (x *exchange) endure(db *DB) error {
 	if _, err := sameFile(db.folder.file(), x.opened); err != nil {
 		return err
 	}
-	if err := syncFolder(db.folder.dir); err != nil {
+	if err := disk.SyncFolder(db.folder.dir); err != nil {
 		return err
 	}
 	if x.mark == nil {

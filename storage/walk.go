@@ -8,7 +8,7 @@ import (
 
 // walkPath walks a file as walkFile does.
 func walkPath(path string, do func(bucket string, name, value []byte) error) error {
-	f, err := openPrivate(path, os.O_RDWR, 0)
+	f, err := boltguard.OpenPrivate(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}

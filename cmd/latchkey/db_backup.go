@@ -14,6 +14,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	"github.com/latchkey/latchkey/storage"
 )
@@ -104,7 +105,7 @@ func (p *place) fetch(ctx context.Context, path string) (_ *storage.Report, err 
 		return nil, err
 	}
 	found.Path = path
-	return found, syncFolder(filepath.Dir(path))
+	return found, disk.SyncFolder(filepath.Dir(path))
 }
 
 // receive writes what the process sends, and sees that all of it arrived.
@@ -137,13 +138,4 @@ func (p *place) receive(ctx context.Context, f io.Writer) (_ *adminv1.BackupEnd,
 		return nil, fmt.Errorf("the copy didn't arrive whole (%d bytes): try again", size)
 	}
 	return end, nil
-}
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

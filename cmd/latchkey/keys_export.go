@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -122,7 +123,7 @@ func toFile(cmd *cobra.Command, path string, write func(io.Writer) error) (err e
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return syncFolder(filepath.Dir(path))
+	return disk.SyncFolder(filepath.Dir(path))
 }
 
 // exportKeys writes all keys that are selected, page by page.

@@ -7,12 +7,11 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
-	"syscall"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/internal/serve"
 )
 
@@ -85,18 +84,9 @@ func certificatesOf(file string, text []byte) ([][]byte, error) {
 // maxFile is more than a bundle of CAs takes.
 const maxFile = 4 << 20
 
-// readFile reads a file that is followed: neither a pipe that nobody writes
-// to, nor a device without an end, may hold up the process.
+// readFile reads a file that is followed: neither a pipe nor a device without an end may hold up the process.
 func readFile(name string) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
-		return nil, fmt.Errorf("%s is a named pipe: name a regular file", name)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	text, err := disk.Read(name, maxFile)
 	if err == nil && len(text) > maxFile {
 		err = fmt.Errorf("%s is larger than the %d bytes that are read", name, maxFile)
 	}

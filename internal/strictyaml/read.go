@@ -4,29 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"syscall"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"google.golang.org/protobuf/proto"
 )
 
 // ReadFile reads a file for [Decode]: all of it, or, of one that is too large
 // to be read, no more than Decode needs to say so. A named pipe is
 // refused: one that nobody writes to would hold up whoever follows the file.
-func ReadFile(name string) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	switch info, err := f.Stat(); {
-	case err != nil:
-		return nil, errors.Join(err, f.Close())
-	case info.Mode()&fs.ModeNamedPipe != 0:
-		return nil, errors.Join(&fs.PathError{Op: "read", Path: name, Err: errPipe}, f.Close())
-	}
-	return read(f)
-}
+func ReadFile(name string) ([]byte, error) { return disk.Read(name, MaxSize) }
 
 // ReadStream is [ReadFile] for commands, which read once, and may be given a
 // pipe, as by <(…) of a shell.
@@ -35,13 +22,7 @@ func ReadStream(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return read(f)
-}
-
-var errPipe = errors.New("it is a named pipe: name a regular file")
-
-func read(f *os.File) (src []byte, err error) {
-	src, err = io.ReadAll(io.LimitReader(f, MaxSize+1))
+	src, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
 	return src, errors.Join(err, f.Close())
 }
 

@@ -17,6 +17,7 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/storage/boltfile"
 	"github.com/latchkey/latchkey/storage/boltguard"
@@ -249,11 +250,7 @@ func (f *File) create() error {
 	if err := os.Rename(temp, f.path); err != nil {
 		return errors.Join(fmt.Errorf("beginning the file of usage: %w", err), os.Remove(temp))
 	}
-	folder, err := os.Open(f.o.Folder)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return disk.SyncFolder(f.o.Folder)
 }
 
 // begin opens a file that is whole. The mutex must be held exclusively.

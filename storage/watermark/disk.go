@@ -1,8 +1,9 @@
 package watermark
 
 import (
-	"errors"
 	"os"
+
+	fsdisk "github.com/latchkey/latchkey/internal/disk"
 )
 
 // disk is the steps that can fail, each of them on its own: a test lets them.
@@ -19,13 +20,7 @@ var system = disk{
 		_, err := f.WriteAt(b, at)
 		return err
 	},
-	sync:   syncData,
-	rename: os.Rename,
-	syncFolder: func(dir string) error {
-		f, err := os.Open(dir)
-		if err != nil {
-			return err
-		}
-		return errors.Join(f.Sync(), f.Close())
-	},
+	sync:       syncData,
+	rename:     os.Rename,
+	syncFolder: fsdisk.SyncFolder,
 }
