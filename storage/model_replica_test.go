@@ -35,7 +35,8 @@ func TestReplicaAgainstItsHub(t *testing.T) {
 		follows(t, m.db, m.replica, 3)
 	})
 	t.Logf("followed by %v", how)
-	if how["entries"] == 0 || how["snapshot"] == 0 || how["older"] == 0 {
+	// A short run has too few turns for the rare ones.
+	if !testing.Short() && (how["entries"] == 0 || how["snapshot"] == 0 || how["older"] == 0) {
 		t.Error("some ways were never gone")
 	}
 }
