@@ -24,7 +24,7 @@ const (
 	seedKnob  = "LATCHKEY_SEED"
 
 	defaultFlips = 300
-	shortFlips   = 200
+	shortFlips   = 20
 )
 
 // damageClass is a way to damage a data folder. It yields each of its trials,

@@ -19,6 +19,9 @@ import (
 func TestDiskFullAtEachStepOfAReplica(t *testing.T) {
 	inFaultyChild(t, func() {
 		steps := 40
+		if testing.Short() {
+			steps = 10
+		}
 		if thorough() {
 			steps = 200
 		}

@@ -67,6 +67,9 @@ func (d *smallDisk) leave(pages int64) {
 func TestDiskFullAtEachCommit(t *testing.T) {
 	inFaultyChild(t, func() {
 		commits := 100
+		if testing.Short() {
+			commits = 10
+		}
 		if thorough() {
 			commits = 500
 		}

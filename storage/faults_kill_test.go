@@ -34,11 +34,7 @@ func TestKilledAtACall(t *testing.T) {
 		diesAtACall(t)
 		return
 	}
-	stride := 23
-	if thorough() {
-		stride = 1
-	}
-	kills := 0
+	stride, kills := stride(23), 0
 	for i, s := range scenarios() {
 		if s.traps {
 			continue // this process can't make such trouble

@@ -24,6 +24,19 @@ import (
 // thorough reports whether every call is tried, and not some of them.
 func thorough() bool { return os.Getenv("LATCHKEY_FAULTS") == "all" }
 
+// stride is the distance between the calls, or whatever else a test walks
+// through one by one, that are tried: each where all is, far ones in a short
+// run, which is for the race detector. It finds nothing in such a walk.
+func stride(usual int) int {
+	switch {
+	case thorough():
+		return 1
+	case testing.Short():
+		return 8 * usual
+	}
+	return usual
+}
+
 // inFaultyChild runs work in a process of its own, and shows what it printed.
 func inFaultyChild(t *testing.T, work func(), prepare ...func(*exec.Cmd)) {
 	t.Helper()
@@ -39,7 +52,7 @@ func inFaultyChild(t *testing.T, work func(), prepare ...func(*exec.Cmd)) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := faults.Child(ctx, t.Name())
-	cmd.Args = append(cmd.Args, "-test.v")
+	cmd.Args = append(cmd.Args, "-test.v", fmt.Sprintf("-test.short=%v", testing.Short()))
 	for _, p := range prepare {
 		p(cmd)
 	}
@@ -183,11 +196,7 @@ var kinds = []kind{
 // again everything can be done, without a restart.
 func TestEveryCallFails(t *testing.T) {
 	inFaultyChild(t, func() {
-		stride := 3
-		if thorough() {
-			stride = 1
-		}
-		total := 0
+		stride, total := stride(3), 0
 		for i, s := range scenarios() {
 			dir := quickDir(t)
 			template, from := s.template(t, filepath.Join(dir, "template"))
