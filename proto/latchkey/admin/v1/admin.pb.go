@@ -1768,7 +1768,9 @@ type ExportKeysResponse struct {
 	// Where this page ended; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Position of the store before the page was read.
-	Position      *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	Position *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	// How many of the keys can be shown again, for their tokens are kept here. No token is exported.
+	KeptTokens    uint32 `protobuf:"varint,4,opt,name=kept_tokens,json=keptTokens,proto3" json:"kept_tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1822,6 +1824,13 @@ func (x *ExportKeysResponse) GetPosition() *Position {
 		return x.Position
 	}
 	return nil
+}
+
+func (x *ExportKeysResponse) GetKeptTokens() uint32 {
+	if x != nil {
+		return x.KeptTokens
+	}
+	return 0
 }
 
 // GetKeyRequest names a key.
@@ -6490,11 +6499,13 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\tselection\x18\x01 \x01(\v2\x1f.latchkey.admin.v1.KeySelectionR\tselection\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"\xa7\x01\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\xc8\x01\n" +
 	"\x12ExportKeysResponse\x120\n" +
 	"\x04keys\x18\x01 \x03(\v2\x1c.latchkey.admin.v1.ImportKeyR\x04keys\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x127\n" +
-	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"G\n" +
+	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x12\x1f\n" +
+	"\vkept_tokens\x18\x04 \x01(\rR\n" +
+	"keptTokens\"G\n" +
 	"\rGetKeyRequest\x12\x0e\n" +
 	"\x02as\x18\x01 \x01(\tR\x02as\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
