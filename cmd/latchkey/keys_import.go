@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -114,7 +115,7 @@ func (i *keyImport) check(cmd *cobra.Command, from io.Reader) error {
 		i.lines += b.count
 		if len(mistakes) > 0 {
 			p.end()
-			i.wrong += tell(cmd, i.name, mistakes)
+			i.wrong += tell(cmd, i.name, mistakes, math.MaxInt)
 		}
 		p.at(i.lines)
 	}
@@ -153,8 +154,9 @@ func (i *keyImport) write(cmd *cobra.Command, from io.Reader) (err error) {
 		}
 		a, wrong, err := i.send(cmd.Context(), b.lines, false)
 		if err == nil && len(wrong) > 0 {
-			tell(cmd, i.name, wrong)
-			err = errors.New("what was right when it was checked isn't any more")
+			// Such as a batch that somebody else has imported meanwhile.
+			tell(cmd, i.name, wrong, manyRefused)
+			err = errors.New("what was right when it was checked isn't any more: others have written meanwhile")
 		}
 		if err != nil {
 			return i.broken(i.explain(err))
