@@ -161,7 +161,7 @@ func TestSelectedInEitherWay(t *testing.T) {
 				p := &selecting{ctx: t.Context(), n: 2, wanted: func(k *key.Record) bool {
 					return selects(sel, k.Facts()) && (sel.GetStatus() == "" || k.Status(l.Now) == key.Status(sel.GetStatus()))
 				}}
-				if ids, few := b.few(sel, after); few && way == 0 {
+				if ids, few := b.few(l.World, sel, after); few && way == 0 {
 					err = b.readKeys(ids, p.add)
 				} else if way == 0 {
 					p.found, p.next, err = b.selected(t.Context(), l.World, sel, after, 2, func(*key.Record) bool { return true })

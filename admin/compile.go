@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/latchkey/latchkey/policy"
@@ -96,12 +97,14 @@ func together(all ...*compiledPolicy) (*Compiled, error) {
 	return compiled, nil
 }
 
-// with returns the policies with one put in, or taken out where it is nil.
+// with returns the policies with one put in, or taken out where it is nil. What is
+// wrong with them together is told in the same words each time.
 func (c *Compiled) with(name string, one *compiledPolicy) (*Compiled, error) {
 	next := maps.Clone(c.one)
 	delete(next, name)
 	if one != nil {
 		next[name] = one
 	}
-	return together(slices.Collect(maps.Values(next))...)
+	all := slices.SortedFunc(maps.Values(next), func(a, b *compiledPolicy) int { return strings.Compare(a.Name(), b.Name()) })
+	return together(all...)
 }

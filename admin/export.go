@@ -26,8 +26,24 @@ func (s *Server) exportKeys(ctx context.Context, _ Caller, r *adminv1.ExportKeys
 	response := &adminv1.ExportKeysResponse{NextPageToken: next, Position: position(l.at)}
 	for _, k := range keys {
 		response.Keys = append(response.Keys, exported(k))
+		kept, err := s.keepsToken(l.World, k)
+		if err != nil {
+			return nil, err
+		}
+		if kept {
+			response.KeptTokens++
+		}
 	}
 	return response, nil
+}
+
+// keepsToken reports whether a key can be shown again.
+func (s *Server) keepsToken(w World, r *key.Record) (bool, error) {
+	if _, t, err := w.typeOf(r); err != nil || !t.Revealable || !r.Revoked.IsZero() {
+		return false, nil
+	}
+	_, kept, err := s.ledger.RevealedToken(r.ID)
+	return kept, err
 }
 
 // exported is a key with all that is kept of it but its revision, which is that

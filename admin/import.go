@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 
 	"github.com/latchkey/latchkey/key"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
@@ -104,10 +105,18 @@ func (s *Server) lookForImport(keys []*adminv1.ImportKey) (*lookup, *present, er
 			l.book.principal(v, k.GetKey().GetPrincipal(), k.GetCreator())
 		}
 	})
-	if err == nil {
-		err = unread
+	if err = errors.Join(err, unread); err != nil {
+		return nil, nil, err
 	}
-	return l, there, err
+	for _, id := range there.digests {
+		if there.keys[id] == nil {
+			if err := s.ledger.Missing(id); err != nil {
+				return nil, nil, err
+			}
+			return nil, nil, key.ErrConflict // it was being written
+		}
+	}
+	return l, there, nil
 }
 
 // digestsOf returns the digests of a key's tokens that can be read, the current one first.

@@ -15,7 +15,7 @@ import (
 // judged when it was made, so that only what decides its access is asked now:
 // its policy, type, environment, owner, role and scopes have to be there. Of a
 // key that is over nothing is asked but that it is whole.
-func (b *batch) putBack(k *adminv1.ImportKey) (*key.Record, mistakes) {
+func (b *batch) putBack(k *adminv1.ImportKey) (l line) {
 	f := k.GetKey()
 	d := &drafted{record: &key.Record{
 		ID: k.GetId(), Policy: f.GetPolicy(), Type: f.GetType(), Environment: f.GetEnvironment(),
@@ -42,15 +42,18 @@ func (b *batch) putBack(k *adminv1.ImportKey) (*key.Record, mistakes) {
 	b.words(&d.wrong, "name", r.Name, maxName)
 	b.words(&d.wrong, "description", r.Description, maxDescription)
 	b.named(d, r)
+	l.form, d.wrong = d.wrong, nil
 	b.placed(d, f)
+	l.judged, d.wrong = d.wrong, l.form
 	s, err := b.secret(d, k)
-	if d.wrong.add(err); err != nil {
-		return nil, d.wrong
+	if d.wrong.add(err); err == nil {
+		s.Created = rotated
+		b.former(d, k.GetFormerSecrets())
+		r.Secrets = append(r.Secrets, s)
+		l.record = r
 	}
-	s.Created = rotated
-	b.former(d, k.GetFormerSecrets())
-	r.Secrets = append(r.Secrets, s)
-	return r, d.wrong
+	l.form = d.wrong
+	return l
 }
 
 // time reads a time that may be absent.

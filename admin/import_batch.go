@@ -23,19 +23,29 @@ type batch struct {
 	mistakes []*adminv1.ImportMistake
 }
 
+// line is what was read of one key of an import.
+type line struct {
+	record *key.Record // nil: its token couldn't be read
+	form   mistakes    // in what it says
+	judged mistakes    // why it can't be a key here and now
+}
+
 // add checks one key, and adds it or what is wrong with it.
 func (b *batch) add(index int, k *adminv1.ImportKey) {
-	var made *key.Record
-	var wrong mistakes
+	read := b.take
 	if k.GetId() != "" {
-		made, wrong = b.putBack(k)
-	} else {
-		made, wrong = b.take(k)
+		read = b.putBack
 	}
-	there := false
+	l := read(k)
+	made, wrong, there := l.record, l.form, false
 	if made != nil {
 		there = b.has(k, made, &wrong)
 		b.twice(index, k, made, &wrong)
+	}
+	if !there || !b.resume {
+		// Of a key that is there already nothing is asked anew: its owner may be
+		// suspended by now, or its end be past.
+		wrong = append(l.judged, wrong...)
 	}
 	if wrong != nil {
 		for _, err := range wrong {
@@ -72,21 +82,22 @@ func (b *batch) keep(k *adminv1.ImportKey, made *key.Record) {
 
 // take reads a key that is new here. It is returned without an id and with its
 // secret wherever that could be read, however much is wrong beside.
-func (b *batch) take(k *adminv1.ImportKey) (*key.Record, mistakes) {
+func (b *batch) take(k *adminv1.ImportKey) (l line) {
 	d := b.draft(k.GetCreator(), k.GetKey())
 	who := k.GetCreator()
 	if _, ok := b.Directory.Principal(who); !ok && who != "" {
 		d.wrong.invalid("creator: %s isn't in the directory: apply it first, or correct the name", b.quote(who))
 	}
+	l.judged = d.wrong
 	if k.GetCreatedAt() != nil || k.GetRevokedAt() != nil || k.GetDisabled() || k.GetRotatedAt() != nil || len(k.GetFormerSecrets()) > 0 {
-		d.wrong.invalid("id: created_at, revoked_at, disabled, rotated_at and former_secrets are of a key that is put back: give its id too, or leave them out")
+		l.form.invalid("id: created_at, revoked_at, disabled, rotated_at and former_secrets are of a key that is put back: give its id too, or leave them out")
 	}
 	s, err := b.secret(d, k)
-	if d.wrong.add(err); err != nil {
-		return nil, d.wrong
+	if l.form.add(err); err == nil {
+		d.record.Secrets = []key.Secret{s}
+		l.record = d.record
 	}
-	d.record.Secrets = []key.Secret{s}
-	return d.record, d.wrong
+	return l
 }
 
 // has reports whether the store has the key already, and notes where it may
@@ -113,12 +124,8 @@ func (b *batch) has(k *adminv1.ImportKey, made *key.Record, wrong *mistakes) boo
 		wrong.invalid("id: %s: take it out, or have keys passed over that are there as the same key (--resume)", key.ErrDuplicate)
 	case !b.resume:
 		wrong.invalid("token: %s: take it out, or have keys passed over that are there as the same key (--resume)", key.ErrDuplicate)
-	case r == nil || r.Policy != made.Policy || r.Type != made.Type || r.Environment != made.Environment || r.Tenant != made.Tenant || r.Principal != made.Principal:
-		wrong.invalid("id: the key %s is there, and of another policy, type, environment or owner: take it out", id)
-	case slices.ContainsFunc(made.Secrets, func(s key.Secret) bool { return b.there.digests[s.Digest] != id }):
-		wrong.invalid("id: the key %s is there, and doesn't have this token: take it out", id)
-	case !made.Revoked.IsZero() && r.Revoked.IsZero():
-		wrong.invalid("revoked_at: the key %s is there, and isn't revoked: revoke it (latchkey keys revoke)", id)
+	default:
+		wrong.add(sameKey(k, made, r))
 	}
 	return true
 }

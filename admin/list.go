@@ -38,17 +38,21 @@ func (s *Server) listKeys(ctx context.Context, caller Caller, r *adminv1.ListKey
 	if wrong != nil {
 		return nil, wrong.err()
 	}
-	response, after := &adminv1.ListKeysResponse{}, r.GetPageToken()
+	l, err := s.look(nil)
+	if err != nil {
+		return nil, err
+	}
+	response, found := &adminv1.ListKeysResponse{}, s.candidates(l.World, r)
 	file := sync.OnceValues(s.tally) // what was counted is written down for the first stride, and not for each
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		found, err := s.candidates(r, after)
+		some, last, err := found.next()
 		if err != nil {
 			return nil, err
 		}
-		keys, err := s.listable(caller, found, r, file)
+		keys, err := s.listable(caller, some, r, file)
 		if err != nil {
 			return nil, err
 		}
@@ -59,25 +63,49 @@ func (s *Server) listKeys(ctx context.Context, caller Caller, r *adminv1.ListKey
 			}
 			response.Keys = append(response.Keys, k)
 		}
-		if len(found) < listStride {
+		if last {
 			return response, nil
 		}
-		after = found[len(found)-1].ID
 	}
 }
 
-// candidates returns the next keys that fit what doesn't change with time.
-func (s *Server) candidates(r *adminv1.ListKeysRequest, after string) ([]*key.Record, error) {
-	var found []*key.Record
-	fits := func(wanted, has string) bool { return wanted == "" || wanted == has }
-	_, err := s.ledger.Keys(after, func(k *key.Record) bool {
-		if fits(r.GetPolicy(), k.Policy) && fits(r.GetType(), k.Type) && fits(r.GetTenant(), k.Tenant) &&
-			fits(r.GetPrincipal(), k.Principal) && fits(r.GetEnvironment(), k.Environment) {
+// candidates are the keys that fit what is asked for, but for what changes with
+// time, some after the other.
+type candidates struct {
+	s   *Server
+	sel *adminv1.KeySelection
+
+	few   bool
+	ids   []string // that are left, of few
+	after string   // the last, of many
+}
+
+func (s *Server) candidates(w World, r *adminv1.ListKeysRequest) *candidates {
+	c := &candidates{s: s, after: r.GetPageToken(), sel: &adminv1.KeySelection{
+		Policy: r.GetPolicy(), Type: r.GetType(), Tenant: r.GetTenant(), Principal: r.GetPrincipal(), Environment: r.GetEnvironment(), Status: r.GetStatus(),
+	}}
+	c.ids, c.few = s.few(w, c.sel, c.after)
+	return c
+}
+
+// next returns the next candidates, and whether they are the last.
+func (c *candidates) next() (found []*key.Record, last bool, err error) {
+	if c.few {
+		some := c.ids[:min(len(c.ids), listStride)]
+		c.ids = c.ids[len(some):]
+		err = c.s.readKeys(some, func(k *key.Record) bool { found = append(found, k); return true })
+		return found, len(c.ids) == 0, err
+	}
+	_, err = c.s.ledger.Keys(c.after, func(k *key.Record) bool {
+		if selects(c.sel, k.Facts()) {
 			found = append(found, k)
 		}
 		return len(found) < listStride
 	})
-	return found, err
+	if len(found) > 0 {
+		c.after = found[len(found)-1].ID
+	}
+	return found, len(found) < listStride, err
 }
 
 // listable shows those of the keys that have the status, that weren't used for

@@ -52,7 +52,7 @@ func (s *Server) selected(ctx context.Context, w World, sel *adminv1.KeySelectio
 	p := &selecting{ctx: ctx, n: n, wanted: func(k *key.Record) bool {
 		return selects(sel, k.Facts()) && (sel.GetStatus() == "" || sel.GetStatus() == string(k.Status(w.Now))) && wanted(k)
 	}}
-	if ids, few := s.few(sel, after); few {
+	if ids, few := s.few(w, sel, after); few {
 		err = s.readKeys(ids, p.add)
 	} else {
 		_, err = s.ledger.Keys(after, p.add)
@@ -95,18 +95,22 @@ func selects(sel *adminv1.KeySelection, f *key.Facts) bool {
 }
 
 // few returns the ids of a selection that follow one, in order, unless they are
-// many.
-func (s *Server) few(sel *adminv1.KeySelection, after string) (ids []string, few bool) {
+// many, or nothing is asked for that memory knows.
+func (s *Server) few(w World, sel *adminv1.KeySelection, after string) (ids []string, few bool) {
 	static := proto.CloneOf(sel)
 	if static != nil {
 		static.Status = ""
 	}
-	if selectsAll(static) {
+	status := key.Status(sel.GetStatus())
+	if !current[status] {
+		status = ""
+	}
+	if selectsAll(static) && status == "" {
 		return nil, false
 	}
 	few = true
 	s.ledger.Facts(func(f *key.Facts) bool {
-		if selects(sel, f) {
+		if selects(sel, f) && (status == "" || status == f.Status(w.Now)) {
 			if id := f.ID.String(); id > after {
 				ids = append(ids, id)
 			}
@@ -117,6 +121,10 @@ func (s *Server) few(sel *adminv1.KeySelection, after string) (ids []string, few
 	slices.Sort(ids)
 	return ids, few
 }
+
+// current are the statuses of keys that the current secret alone tells. Whether a
+// key is active or retiring is up to the secrets before it.
+var current = map[key.Status]bool{key.Disabled: true, key.Expired: true, key.Revoked: true}
 
 // readKeys calls f with the keys of these ids, until it returns false.
 func (s *Server) readKeys(ids []string, f func(*key.Record) bool) error {

@@ -118,7 +118,7 @@ func (w World) token(text string) bool {
 	}
 	for _, word := range words(text) {
 		for _, one := range w.Policies.one {
-			if one.policy.WellFormed(key.NewToken(word)) {
+			if one.policy.HoldsToken(word) {
 				return true
 			}
 		}

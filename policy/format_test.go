@@ -116,6 +116,22 @@ func TestTokens(t *testing.T) {
 		if p.WellFormed(key.NewToken(token)) != (want != "") {
 			t.Errorf("%q: well formed is %v", token, want == "")
 		}
+		if want == "" {
+			continue
+		}
+		for _, glued := range []string{token, "x-" + token, "key_" + token + "_2", "a" + token, token + "-old", "see " + token + ", please"} {
+			if !p.HoldsToken(glued) {
+				t.Errorf("%q: no token is seen in it", glued)
+			}
+		}
+		if p.HoldsToken(token[:len(token)-1]) {
+			t.Errorf("%q without its end: a token is seen in it", token)
+		}
+	}
+	for _, text := range []string{"", "sk_live_", strings.Repeat("sk_live_", 9), "key_0123456789abcdef0123456789abcdef", "sk_live_" + some(64)} {
+		if p.HoldsToken(text) {
+			t.Errorf("%q: a token is seen in it", text)
+		}
 	}
 }
 

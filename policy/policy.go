@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"time"
 
 	"github.com/latchkey/latchkey/key"
@@ -270,6 +271,33 @@ func (p *Policy) WellFormed(token key.Token) bool {
 	for i := range p.forms {
 		if p.forms[i].Matches(token.Reveal()) {
 			return true
+		}
+	}
+	return false
+}
+
+// telling is how many characters a prefix has at least that is looked for within
+// other text: a letter or two stand in every word.
+const telling = 3
+
+// HoldsToken reports whether there is a token in a text, also one that is glued to
+// other characters, as in my-sk_live_…: people paste them into notes.
+func (p *Policy) HoldsToken(text string) bool {
+	for i := range p.forms {
+		f := &p.forms[i]
+		if f.Matches(text) {
+			return true
+		}
+		for at := 0; len(f.Prefix) >= telling; at++ {
+			next := strings.Index(text[at:], f.Prefix)
+			if next < 0 {
+				break
+			}
+			at += next
+			// What goes on with letters and digits is a longer name, such as that of a key.
+			if end := at + f.Length(); end <= len(text) && (end == len(text) || !key.Base62.Holds(text[end])) && f.Matches(text[at:end]) {
+				return true
+			}
 		}
 	}
 	return false

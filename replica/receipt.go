@@ -213,18 +213,43 @@ func (h *Hub) signalLocked() {
 }
 
 // Forget takes a replica that is gone for good out of the roster, by its id, and by its identity too where that isn't
-// empty. It returns ErrNoReplica for none of that name, ErrIdentity where several have the id, ErrConnected for one
-// that is there, and ErrLease for one whose lease ends by itself, unless gone says that it is known to be gone.
-func (h *Hub) Forget(id, identity string, gone bool) error {
-	if err := h.forget(id, identity, gone); err != nil {
-		return err
+// empty, and returns what it was. It returns ErrNoReplica for none of that name, ErrIdentity where several have the id,
+// ErrConnected for one that is there, and ErrLease for one whose lease ends by itself, unless gone says that it is known
+// to be gone.
+func (h *Hub) Forget(id, identity string, gone bool) (Replica, error) {
+	forgotten, err := h.forget(id, identity, gone)
+	if err != nil {
+		return Replica{}, err
 	}
-	return h.saver.save()
+	return forgotten, h.saver.save()
 }
 
-func (h *Hub) forget(id, identity string, gone bool) error {
+// MayForget returns the replica that Forget would forget, or its error, and forgets none.
+func (h *Hub) MayForget(id, identity string, gone bool) (Replica, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	m, err := h.forgettable(id, identity, gone)
+	if err != nil {
+		return Replica{}, err
+	}
+	return h.replica(m), nil
+}
+
+func (h *Hub) forget(id, identity string, gone bool) (Replica, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m, err := h.forgettable(id, identity, gone)
+	if err != nil {
+		return Replica{}, err
+	}
+	forgotten := h.replica(m)
+	delete(h.members, m.memberKey)
+	h.signalLocked()
+	return forgotten, nil
+}
+
+// forgettable returns the replica that may be forgotten, or why none may be. mu must be held.
+func (h *Hub) forgettable(id, identity string, gone bool) (*member, error) {
 	var found *member
 	var identities []string
 	for _, m := range h.members {
@@ -235,17 +260,15 @@ func (h *Hub) forget(id, identity string, gone bool) error {
 	}
 	switch {
 	case found == nil:
-		return fmt.Errorf("%w: see `latchkey replicas list`", ErrNoReplica)
+		return nil, fmt.Errorf("%w: see `latchkey replicas list`", ErrNoReplica)
 	case len(identities) > 1:
 		slices.Sort(identities)
-		return fmt.Errorf("%w: say which with --identity: %s", ErrIdentity, strings.Join(identities, ", "))
+		return nil, fmt.Errorf("%w: say which with --identity: %s", ErrIdentity, strings.Join(identities, ", "))
 	case found.session != nil:
-		return fmt.Errorf("%w: stop it first", ErrConnected)
+		return nil, fmt.Errorf("%w: stop it first", ErrConnected)
 	}
 	if end, never := found.Lease(); found.Leased && !never && !gone && h.now() <= end {
-		return fmt.Errorf("%w, at %s: wait for that, or say --gone if it is known to be gone for good", ErrLease, h.wall(end).UTC().Format(time.RFC3339))
+		return nil, fmt.Errorf("%w, at %s: wait for that, or say --gone if it is known to be gone for good", ErrLease, h.wall(end).UTC().Format(time.RFC3339))
 	}
-	delete(h.members, found.memberKey)
-	h.signalLocked()
-	return nil
+	return found, nil
 }

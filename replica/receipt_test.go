@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -108,10 +109,10 @@ func TestAwaitAndForget(t *testing.T) {
 	s := leased(t, h, 1, 0)
 	other := leased(t, h, 2, time.Hour)
 	id := helloOf(1, storage.Position{}, 0).GetId()
-	if err := h.Forget(id, "", true); !errors.Is(err, ErrConnected) {
+	if _, err := h.Forget(id, "", true); !errors.Is(err, ErrConnected) {
 		t.Error(err)
 	}
-	if err := h.Forget(helloOf(77, storage.Position{}, 0).GetId(), "", true); !errors.Is(err, ErrNoReplica) {
+	if _, err := h.Forget(helloOf(77, storage.Position{}, 0).GetId(), "", true); !errors.Is(err, ErrNoReplica) {
 		t.Error(err)
 	}
 	for _, one := range []replicav1.ReplicaService_FollowClient{s, other} {
@@ -121,7 +122,7 @@ func TestAwaitAndForget(t *testing.T) {
 		_ = until(t, one)
 	}
 	eventually(t, "both are away", func() bool { a := h.Replicas(); return !a[0].Connected && !a[1].Connected })
-	if err := h.Forget(helloOf(2, storage.Position{}, 0).GetId(), "", false); !errors.Is(err, ErrLease) || !strings.Contains(err.Error(), "--gone") {
+	if _, err := h.Forget(helloOf(2, storage.Position{}, 0).GetId(), "", false); !errors.Is(err, ErrLease) || !strings.Contains(err.Error(), "--gone") {
 		t.Error(err)
 	}
 	at := revoke(t, h.db, record(1).ID)
@@ -139,7 +140,7 @@ func TestAwaitAndForget(t *testing.T) {
 	if r := h.Await(now(t), at); !r.Never || len(r.Missing) != 2 {
 		t.Errorf("after another start: %+v", r)
 	}
-	if err := h.Forget(id, "", false); err != nil {
+	if _, err := h.Forget(id, "", false); err != nil {
 		t.Fatal(err)
 	}
 	if r := h.Await(now(t), at); r.Never || len(r.Missing) != 1 {
@@ -189,7 +190,15 @@ func TestForgetOne(t *testing.T) {
 		{"2", "", true, nil, "b1 c3"},
 		{"3", "", false, nil, "b1"}, // its lease is over
 	} {
-		err := h.Forget(step.id, step.identity, step.gone)
+		may, mayErr := h.MayForget(step.id, step.identity, step.gone)
+		before := h.Replicas()
+		forgotten, err := h.Forget(step.id, step.identity, step.gone)
+		if fmt.Sprint(mayErr) != fmt.Sprint(err) || may.ID != forgotten.ID || may.Identity != forgotten.Identity || err == nil && forgotten.ID != step.id {
+			t.Errorf("%+v: it may forget %+v (%v), and forgot %+v (%v)", step, may, mayErr, forgotten, err)
+		}
+		if after := h.Replicas(); err == nil && len(after) != len(before)-1 {
+			t.Errorf("%+v: of %d replicas %d are left", step, len(before), len(after))
+		}
 		if !errors.Is(err, step.want) {
 			t.Errorf("%+v: %v", step, err)
 		}

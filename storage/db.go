@@ -98,11 +98,12 @@ type DB struct {
 	bolt *bbolt.DB
 
 	// What is read without a look at the file, and so waits for nothing.
-	state   atomic.Pointer[View]          // the newest revision
-	changed atomic.Pointer[chan struct{}] // closed at the next revision
-	trouble atomic.Pointer[error]         // what the last write found wrong
-	origin  atomic.Pointer[string]        // where what the store holds comes from
-	known   atomic.Pointer[Position]      // how far a replica was when it was opened or replaced
+	state    atomic.Pointer[View]          // the newest revision
+	changed  atomic.Pointer[chan struct{}] // closed at the next revision
+	trouble  atomic.Pointer[error]         // what the last write found wrong
+	failures chan error                    // see Failures
+	origin   atomic.Pointer[string]        // where what the store holds comes from
+	known    atomic.Pointer[Position]      // how far a replica was when it was opened or replaced
 
 	// mu is held by readers that look at the state and the file together, so
 	// that none is a write ahead of the other. It guards what follows.
@@ -193,6 +194,7 @@ func (db *DB) begin(v *View, numbers *shapes) {
 	db.changed.Store(new(make(chan struct{})))
 	db.known.Store(&v.position)
 	db.origin.Store(new(string))
+	db.failures = make(chan error, 1)
 	db.setTrouble(nil)
 }
 

@@ -68,7 +68,12 @@ func enterFolder(dir string, wait time.Duration) (*folder, error) {
 
 // leave lets other processes in. The lock's file stays: whoever waits for it
 // must wait for the same one.
-func (f *folder) leave() error { return f.lock.Close() }
+func (f *folder) leave() error {
+	if f.lock == nil {
+		return nil // it was looked at, and nobody has it
+	}
+	return f.lock.Close()
+}
 
 func (f *folder) removeLeftovers() error {
 	// A file may be made for the making of another: that of a backup in an
@@ -194,26 +199,36 @@ func makeFolder(dir string) error {
 }
 
 func checkFolder(dir string) error {
+	exposed, err := mayUse(dir)
+	if err == nil && exposed != nil && os.Chmod(dir, folderMode) != nil {
+		err = exposed
+	}
+	return err
+}
+
+// mayUse returns why a folder can't be a data folder. One that holds nothing but
+// a store is made private: exposed is the error if that fails. Any other may be
+// somebody's on purpose: it is theirs to say.
+func mayUse(dir string) (exposed, err error) {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return fmt.Errorf("looking at the data folder: %w", err)
+		return nil, fmt.Errorf("looking at the data folder: %w", err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("the data folder %s is not a folder", dir)
+		return nil, fmt.Errorf("the data folder %s is not a folder", dir)
 	}
 	if !boltguard.HasModes || info.Mode().Perm()&others == 0 {
-		return nil
+		return nil, nil
 	}
-	// A folder that holds nothing but a store is made private. Any other may
-	// be somebody's on purpose: it is theirs to say.
 	private, err := storeAlone(dir)
 	if err != nil {
-		return fmt.Errorf("looking into the data folder: %w", err)
+		return nil, fmt.Errorf("looking into the data folder: %w", err)
 	}
-	if !private || os.Chmod(dir, folderMode) != nil {
-		return fmt.Errorf("%w %s (its mode is %04o): chmod 700 it, or name a folder within it", ErrExposed, dir, info.Mode().Perm())
+	exposed = fmt.Errorf("%w %s (its mode is %04o): chmod 700 it, or name a folder within it", ErrExposed, dir, info.Mode().Perm())
+	if !private {
+		return nil, exposed
 	}
-	return nil
+	return exposed, nil
 }
 
 // storeAlone reports whether nothing but a store and its sockets is in the folder.

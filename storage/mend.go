@@ -199,7 +199,7 @@ func (db *DB) Mend(ctx context.Context) error {
 	if err == nil && db.Trouble() != nil {
 		err = db.tryDisk()
 	}
-	db.setTrouble(err)
+	db.trouble.Store(&err)
 	return err
 }
 
@@ -207,7 +207,22 @@ func (db *DB) Mend(ctx context.Context) error {
 // while writes succeed. It waits for nothing.
 func (db *DB) Trouble() error { return *db.trouble.Load() }
 
-func (db *DB) setTrouble(err error) { db.trouble.Store(&err) }
+// Failures returns a channel that has why a write failed, such as by a full disk:
+// the first since it was last received from, so that none that another one makes
+// good goes by unseen. Who looks after the store receives from it.
+func (db *DB) Failures() <-chan error { return db.failures }
+
+// setTrouble notes what a write found wrong, or nil.
+func (db *DB) setTrouble(err error) {
+	db.trouble.Store(&err)
+	if err == nil {
+		return
+	}
+	select {
+	case db.failures <- err:
+	default:
+	}
+}
 
 // enoughRoom is what a disk must take before it is called good again: more
 // than an ordinary write needs.

@@ -10,13 +10,13 @@ import (
 	"github.com/latchkey/latchkey/storage/watermark"
 )
 
-// Restored is what a Restore did.
+// Restored is what a Restore did, or TryRestore found that it would do.
 type Restored struct {
 	Backup   Position // where the backup was
-	At       Position // where the store is now: the first revision of a new epoch
+	At       Position // where the store is now: the first revision of a new epoch; zero of what was only tried
 	Known    Position // the newest position that was acknowledged before, as far as that is known
 	Unknown  bool     // whether more may have been lost: the watermark is missing, damaged, or not of the backup's history
-	Replaced string   // where the former file is kept; empty if there was none
+	Replaced string   // where the former file is kept, or is while nothing was done; empty if there was none
 
 	// Withdrawn is what the objects of the backup had lost since, and lost again.
 	Withdrawn []Withdrawn
@@ -58,12 +58,8 @@ type restorer struct {
 func (r *restorer) restore(backup string) (*Restored, error) {
 	// A copy, in the folder: the backup stays what it was.
 	temp := r.folder.file() + newSuffix
-	var err error
-	if r.former, err = r.readFormer(temp); err != nil {
+	if err := r.lookAtFormer(temp); err != nil {
 		return nil, err
-	}
-	if r.former != nil && r.former.replica {
-		return nil, fmt.Errorf("%s: %w: it is a replica's, which gets back all that it needs from a hub: name the folder of a hub", r.folder.file(), ErrRole)
 	}
 	if err := copyBackup(backup, temp); err != nil {
 		return nil, err
@@ -73,6 +69,18 @@ func (r *restorer) restore(backup string) (*Restored, error) {
 		return nil, errors.Join(err, removeIfThere(temp))
 	}
 	return out, nil
+}
+
+// lookAtFormer reads the file that is to be replaced, which must not be a
+// replica's. temp is the name of a copy that may have to be made.
+func (r *restorer) lookAtFormer(temp string) (err error) {
+	if r.former, err = r.readFormer(temp); err != nil {
+		return err
+	}
+	if r.former != nil && r.former.replica {
+		return fmt.Errorf("%s: %w: it is a replica's, which gets back all that it needs from a hub: name the folder of a hub", r.folder.file(), ErrRole)
+	}
+	return nil
 }
 
 // readFormer returns the image of the file that is to be replaced, and nil where
@@ -98,11 +106,8 @@ func (r *restorer) readFormer(temp string) (*image, error) {
 }
 
 func copyBackup(backup, to string) error {
-	// Not a pipe, which may never end.
-	if info, err := os.Stat(backup); err != nil {
+	if err := regular(backup); err != nil {
 		return err
-	} else if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file: name a file that `latchkey db backup` made", backup)
 	}
 	from, err := os.Open(backup)
 	if err != nil {
@@ -112,26 +117,21 @@ func copyBackup(backup, to string) error {
 	return errors.Join(err, from.Close())
 }
 
+// regular returns why a backup can't be read to its end, such as a pipe.
+func regular(backup string) error {
+	info, err := os.Stat(backup)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file: name a file that `latchkey db backup` made", backup)
+	}
+	return err
+}
+
 func (r *restorer) restoreFrom(temp string) (*Restored, error) {
 	img, err := readBackup(temp, r.options)
 	if err != nil {
 		return nil, fmt.Errorf("the backup can't be used, and nothing was changed: %w", err)
 	}
-	if r.marks, err = readMarks(r.folder.watermark()); err != nil {
-		return nil, err
-	}
-	db := &DB{options: r.options, folder: r.folder, log: logExtent{floor: img.floor, size: img.logSize}}
-	if img.view.policies, err = db.compile(img.view.documents); err != nil {
-		return nil, err
-	}
-	db.begin(img.view, img.shapes)
-	out := &Restored{Backup: img.view.position, Known: img.view.position}
-	if last := lastMark(r.marks); last != nil {
-		out.Known = positionFromProto(last)
-	} else if r.former != nil {
-		out.Known = r.former.view.position
-	}
-	w, err := r.withdraw(img, db, out)
+	db, w, out, err := r.judge(img)
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +153,27 @@ func (r *restorer) restoreFrom(temp string) (*Restored, error) {
 		return nil, fmt.Errorf("the restored store isn't whole: %w", err)
 	}
 	return out, r.replace(temp, w, db, out)
+}
+
+// judge decides what becomes of the image of a backup, and writes nothing.
+func (r *restorer) judge(img *image) (*DB, *write, *Restored, error) {
+	var err error
+	if r.marks, err = readMarks(r.folder.watermark()); err != nil {
+		return nil, nil, nil, err
+	}
+	db := &DB{options: r.options, folder: r.folder, log: logExtent{floor: img.floor, size: img.logSize}}
+	if img.view.policies, err = db.compile(img.view.documents); err != nil {
+		return nil, nil, nil, err
+	}
+	db.begin(img.view, img.shapes)
+	out := &Restored{Backup: img.view.position, Known: img.view.position}
+	if last := lastMark(r.marks); last != nil {
+		out.Known = positionFromProto(last)
+	} else if r.former != nil {
+		out.Known = r.former.view.position
+	}
+	w, err := r.withdraw(img, db, out)
+	return db, w, out, err
 }
 
 // withdraw prepares the first write of the new epoch.

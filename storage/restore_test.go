@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,18 +20,70 @@ import (
 	"github.com/latchkey/latchkey/storage/storagetest"
 )
 
-// restore restores a backup that must be accepted, and opens the store.
+// restore tries to restore a backup that must be accepted, restores it, and opens
+// the store.
 func restore(t failer, dir, backup string, o storage.Options) (*storage.Restored, *storage.DB) {
 	t.Helper()
+	tried, err := try(t, dir, backup, o)
+	if err != nil {
+		t.Fatalf("trying to restore: %v", err)
+	}
 	done, err := storage.Restore(dir, backup, o)
 	if err != nil {
 		t.Fatalf("restoring: %v", err)
+	}
+	if (tried.Replaced != "") != (done.Replaced != "") || tried.At != (storage.Position{}) {
+		t.Fatalf("tried, it tells %+v, and done %+v", tried, done)
+	}
+	tried.Replaced, tried.At = done.Replaced, done.At
+	if !reflect.DeepEqual(tried, done) {
+		t.Fatalf("tried, it tells %+v, and done %+v", tried, done)
 	}
 	db := mustOpen(t, dir, o)
 	if at := db.Position(); at != done.At {
 		t.Fatalf("it is at %v, told was %v", at, done.At)
 	}
 	return done, db
+}
+
+// try tries to restore a backup, which must change nothing.
+func try(t failer, dir, backup string, o storage.Options) (*storage.Restored, error) {
+	t.Helper()
+	state := func() (files, files) { return namesAndModes(t, dir), namesAndModes(t, filepath.Dir(backup)) }
+	there, beside := state()
+	tried, err := storage.TryRestore(dir, backup, o)
+	if now, then := state(); !there.same(now) || !beside.same(then) {
+		t.Fatalf("trying to restore changed something: %q, and was %q; %q, and was %q", now.names(""), there.names(""), then.names(""), beside.names(""))
+	}
+	return tried, err
+}
+
+// namesAndModes is what is in a folder, with the rights of each file in its name; nothing where there is no folder.
+func namesAndModes(t failer, dir string) files {
+	t.Helper()
+	got := files{}
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return got
+	}
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		var b []byte
+		if e.Type().IsRegular() {
+			b, err = os.ReadFile(path)
+		}
+		got[path+" "+info.Mode().String()] = b
+		return err
+	})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return got
 }
 
 func backUp(t failer, db *storage.DB, path string) storage.Position {
@@ -196,6 +249,17 @@ func TestRestoreOver(t *testing.T) {
 func TestRestoreOnANewMachine(t *testing.T) {
 	s := newScene(t)
 	s.dir = storagetest.Dir(t)
+	// What is tried makes no folder, and leaves the backup's rights as they are.
+	none := filepath.Join(t.TempDir(), "none")
+	if err := os.Chmod(s.backup, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if tried, err := try(t, none, s.backup, s.options); err != nil || !tried.Unknown || tried.Replaced != "" || tried.Backup != s.old.position {
+		t.Errorf("tried: %+v, %v", tried, err)
+	}
+	if _, err := os.Lstat(none); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("trying made the folder: %v", err)
+	}
 	done, db := restore(t, s.dir, s.backup, s.options)
 	// Nothing is known here of what came after the backup, and it is said.
 	if !done.Unknown || done.Replaced != "" || len(done.Withdrawn) != 0 || done.Known != done.Backup || done.Backup != s.old.position {
@@ -302,6 +366,10 @@ func TestRestoreRefuses(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			tried, err := try(t, s.dir, path, s.options)
+			if err == nil || tried != nil || !strings.Contains(err.Error(), path) {
+				t.Fatalf("tried: %+v, %v", tried, err)
+			}
 			done, err := storage.Restore(s.dir, path, s.options)
 			if err == nil || done != nil || !strings.Contains(err.Error(), path) {
 				t.Fatalf("%+v, %v", done, err)
@@ -318,12 +386,19 @@ func TestRestoreRefuses(t *testing.T) {
 		if !errors.Is(err, storage.ErrLocked) || done != nil {
 			t.Errorf("%+v, %v", done, err)
 		}
+		if tried, err := storage.TryRestore(s.dir, s.backup, storage.Options{LockTimeout: 1}); !errors.Is(err, storage.ErrLocked) || tried != nil {
+			t.Errorf("tried: %+v, %v", tried, err)
+		}
 		commit(t, db, storage.Change{Tenants: []*directory.Tenant{{ID: "org:o_2"}}})
 	})
 	t.Run("policies that this version can't compile", func(t *testing.T) {
 		s := newScene(t)
 		bad := errors.New("line 3: no such scope")
-		done, err := storage.Restore(s.dir, s.backup, storage.Options{Compile: func(map[string][]byte) (any, error) { return nil, bad }})
+		o := storage.Options{Compile: func(map[string][]byte) (any, error) { return nil, bad }}
+		if tried, err := try(t, s.dir, s.backup, o); !errors.Is(err, bad) || tried != nil {
+			t.Errorf("tried: %+v, %v", tried, err)
+		}
+		done, err := storage.Restore(s.dir, s.backup, o)
 		if !errors.Is(err, bad) || done != nil || !s.now.files.same(readFiles(t, s.dir)) {
 			t.Errorf("%+v, %v", done, err)
 		}

@@ -43,6 +43,9 @@ func TestRoles(t *testing.T) {
 	if !before.same(readFiles(t, hubDir)) {
 		t.Error("its files changed")
 	}
+	if _, err := storage.TryRestore(dir, filepath.Join(hubDir, storage.FileName), storage.Options{}); !errors.Is(err, storage.ErrRole) {
+		t.Errorf("tried: %v", err)
+	}
 	if _, err := storage.Restore(dir, filepath.Join(hubDir, storage.FileName), storage.Options{}); !errors.Is(err, storage.ErrRole) {
 		t.Errorf("restored into a replica's folder: %v", err)
 	}

@@ -114,6 +114,11 @@ func readFileDeep(path string) (*image, error) {
 	} else if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file: put it aside", path)
 	}
+	return readFile(path, reading{deep: true})
+}
+
+// readFile reads a file that is left as it is, rights included.
+func readFile(path string, how reading) (*image, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -123,5 +128,5 @@ func readFileDeep(path string) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readImage(readAhead(f, info.Size()), info.Size(), reading{deep: true})
+	return readImage(readAhead(f, info.Size()), info.Size(), how)
 }

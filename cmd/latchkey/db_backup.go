@@ -56,16 +56,16 @@ included: the file is for its owner's eyes (0600).
 	return cmd
 }
 
-// vacant is the check that there is no file yet where a backup is to be.
+// vacant is the check that there is no file yet where one is to be made.
 func vacant(path string) error {
 	switch _, err := os.Lstat(path); {
 	case err == nil:
-		return fmt.Errorf("%s is there already: name a new file, no backup is written over", path)
+		return fmt.Errorf("%s is there already: name a new file, none is written over", path)
 	case !errors.Is(err, os.ErrNotExist):
 		return err
 	}
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("the backup needs a folder: %w", err)
+		return fmt.Errorf("the file needs a folder: %w", err)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 func newDBRestore() *cobra.Command {
 	var data string
+	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "restore BACKUP [flags]",
 		Short: "Put a copy of a backup in the place of the store, and keep revoked what was revoked since",
@@ -25,16 +26,22 @@ watermark and the former file know it, and printed. All other writes since are
 given up. The former file is kept beside the new one.
 
 No process may have the store meanwhile. Nothing is asked, and either all of it is
-done or nothing; to do it again does no harm.`,
-		Example: `  latchkey db restore /backup/latchkey-2030-01-31.db --data /var/lib/latchkey`,
-		Args:    exactly("BACKUP"),
+done or nothing; to do it again does no harm. With --dry-run the backup is checked as
+a whole, and what would be given up and taken away is told; all files stay as they are.`,
+		Example: `  latchkey db restore /backup/latchkey-2030-01-31.db --data /var/lib/latchkey --dry-run
+  latchkey db restore /backup/latchkey-2030-01-31.db --data /var/lib/latchkey`,
+		Args: exactly("BACKUP"),
 	}
 	o, check := addOutput(cmd, "table", "json"), addData(cmd, &data)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := errors.Join(o.check(), check()); err != nil {
 			return err
 		}
-		done, err := storage.Restore(data, args[0], storageOptions(&admin.Compiler{}))
+		restore := storage.Restore
+		if dryRun {
+			restore = storage.TryRestore
+		}
+		done, err := restore(data, args[0], storageOptions(&admin.Compiler{}))
 		if errors.Is(err, storage.ErrLocked) {
 			return fmt.Errorf("a process has the store in %s open: stop it (latchkey serve), and restore then", data)
 		}
@@ -42,8 +49,13 @@ done or nothing; to do it again does no harm.`,
 			return err
 		}
 		m := shownRestore(filepath.Join(data, storeName), done)
+		if m.DryRun = dryRun; dryRun {
+			m.Position = nil
+		}
+		noteDryRun(cmd, dryRun)
 		return o.print(cmd.OutOrStdout(), m, func(t *tabwriter.Writer) { restoreTable(t, m) })
 	}
+	addDryRun(cmd, &dryRun)
 	return cmd
 }
 
@@ -70,8 +82,10 @@ func restoreTable(t *tabwriter.Writer, m *adminv1.RestoreReport) {
 	row(t, "store", m.GetPath())
 	row(t, "backup", fmt.Sprintf("revision %d of epoch %d", m.GetBackup().GetRevision(), m.GetBackup().GetEpoch()))
 	row(t, "known before", fmt.Sprintf("revision %d of epoch %d", m.GetKnown().GetRevision(), m.GetKnown().GetEpoch()))
-	row(t, "now", fmt.Sprintf("revision %d of epoch %d", m.GetPosition().GetRevision(), m.GetPosition().GetEpoch()))
-	row(t, "digest", m.GetPosition().GetDigest())
+	if at := m.GetPosition(); at != nil {
+		row(t, "now", fmt.Sprintf("revision %d of epoch %d", at.GetRevision(), at.GetEpoch()))
+		row(t, "digest", at.GetDigest())
+	}
 	unknown := nothingKnown(m)
 	switch {
 	case unknown:

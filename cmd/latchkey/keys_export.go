@@ -28,8 +28,8 @@ func newKeysExport() *cobra.Command {
 		Short: "Write keys with all that is kept of them, as import takes them",
 		Long: `Write keys with all that is kept of them, one JSON object a line, by id: to stdout, or
 to a new file (0600). "latchkey keys import" puts them back as they were, revoked ones
-as revoked. There is no token in it, only the SHA-256 of each; of keys that may be
-shown again the token is not exported.
+as revoked. There is no token in it, only the SHA-256 of each: how many keys can be
+shown again here, and not where they are imported, is said on stderr.
 
 Keys are read while others write. If nobody did, what is written is of one revision;
 else a key that was changed meanwhile is as it was or as it became, and that is said
@@ -54,6 +54,9 @@ on stderr. For a copy of a store as it is, see "latchkey db backup".`,
 		if !proto.Equal(done.from, done.to) {
 			note(cmd, "Keys were written meanwhile: what was exported is between the revisions %d and %d.", done.from.GetRevision(), done.to.GetRevision())
 		}
+		if done.kept > 0 {
+			note(cmd, "%s can be shown again here, and not where they are imported: tokens aren't exported. A backup has them (latchkey db backup).", keyCount(done.kept))
+		}
 		if file == "-" {
 			return nil
 		}
@@ -67,6 +70,7 @@ on stderr. For a copy of a store as it is, see "latchkey db backup".`,
 // exported is what was exported, and from which revision to which.
 type exported struct {
 	keys     int
+	kept     int // of them, whose tokens the server keeps
 	from, to *adminv1.Position
 }
 
@@ -75,6 +79,7 @@ func (e *exported) print(cmd *cobra.Command, c *client, file string) error {
 		return printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) {
 			row(t, "file", file)
 			row(t, "keys", fmt.Sprint(e.keys))
+			row(t, "tokens left out", fmt.Sprint(e.kept))
 			row(t, "revision", fmt.Sprint(e.to.GetRevision()))
 		})
 	}
@@ -86,9 +91,10 @@ func (e *exported) print(cmd *cobra.Command, c *client, file string) error {
 	text, err := json.Marshal(struct {
 		File string          `json:"file"`
 		Keys int             `json:"keys"`
+		Kept int             `json:"kept_tokens"`
 		From json.RawMessage `json:"from"`
 		To   json.RawMessage `json:"to"`
-	}{file, e.keys, from, to})
+	}{file, e.keys, e.kept, from, to})
 	if err != nil {
 		return err
 	}
@@ -147,6 +153,7 @@ func (c *client) exportKeys(cmd *cobra.Command, q *adminv1.ExportKeysRequest, w 
 			done.from = done.to
 		}
 		done.keys += len(page.GetKeys())
+		done.kept += int(page.GetKeptTokens())
 		p.at(done.keys)
 		if q.PageToken = page.GetNextPageToken(); q.PageToken == "" {
 			return done, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -78,7 +79,7 @@ func (i *keyImport) run(cmd *cobra.Command) (err error) {
 	if err := i.check(cmd, source); err != nil {
 		return err
 	}
-	if !i.dryRun {
+	if !i.dryRun || i.each() {
 		if err := source.rewind(); err != nil {
 			return err
 		}
@@ -104,7 +105,7 @@ func (i *keyImport) check(cmd *cobra.Command, from io.Reader) error {
 		}
 		mistakes := append(b.mistakes, twins.find(&b)...)
 		if len(b.lines) > 0 {
-			a, wrong, err := i.send(cmd.Context(), b.lines, true)
+			a, wrong, err := i.send(cmd.Context(), b.lines, true, false)
 			if err != nil {
 				return err
 			}
@@ -114,7 +115,7 @@ func (i *keyImport) check(cmd *cobra.Command, from io.Reader) error {
 		i.lines += b.count
 		if len(mistakes) > 0 {
 			p.end()
-			i.wrong += tell(cmd, i.name, mistakes)
+			i.wrong += tell(cmd, i.name, mistakes, math.MaxInt)
 		}
 		p.at(i.lines)
 	}
@@ -131,11 +132,15 @@ func (i *keyImport) check(cmd *cobra.Command, from io.Reader) error {
 }
 
 // write takes over all lines, which have been checked: what can go wrong now is
-// what others do meanwhile.
+// what others do meanwhile. In a dry run it tells which keys that would be.
 func (i *keyImport) write(cmd *cobra.Command, from io.Reader) (err error) {
 	total := i.lines
 	i.lines, i.imported, i.present = 0, 0, 0
-	p := newProgress(cmd, "keys written", total)
+	what := "keys written"
+	if i.dryRun {
+		what = "keys told"
+	}
+	p := newProgress(cmd, what, total)
 	defer p.end()
 	out := &arrayWriter{w: cmd.OutOrStdout()}
 	outliveOutput()
@@ -151,10 +156,11 @@ func (i *keyImport) write(cmd *cobra.Command, from io.Reader) (err error) {
 		if err := errors.Join(b.err, b.first()); err != nil {
 			return i.broken(fmt.Errorf("%s has changed since it was checked: %w", i.name, err))
 		}
-		a, wrong, err := i.send(cmd.Context(), b.lines, false)
+		a, wrong, err := i.send(cmd.Context(), b.lines, i.dryRun, i.each())
 		if err == nil && len(wrong) > 0 {
-			tell(cmd, i.name, wrong)
-			err = errors.New("what was right when it was checked isn't any more")
+			// Such as a batch that somebody else has imported meanwhile.
+			tell(cmd, i.name, wrong, manyRefused)
+			err = errors.New("what was right when it was checked isn't any more: others have written meanwhile")
 		}
 		if err != nil {
 			return i.broken(i.explain(err))
@@ -180,6 +186,9 @@ func (i *keyImport) write(cmd *cobra.Command, from io.Reader) (err error) {
 
 // broken says how to go on.
 func (i *keyImport) broken(err error) error {
+	if i.dryRun {
+		return err
+	}
 	// The last write may have been done although its answer didn't come.
 	return fmt.Errorf("%w\nat least %d keys were imported and the rest was not: run the same command with --resume to go on", err, i.imported)
 }
@@ -187,8 +196,8 @@ func (i *keyImport) broken(err error) error {
 // each reports whether each key is printed.
 func (i *keyImport) each() bool { return i.json() && !i.summary }
 
-func (i *keyImport) send(ctx context.Context, lines []importLine, dryRun bool) (*adminv1.ImportKeysResponse, []importMistake, error) {
-	q := &adminv1.ImportKeysRequest{DryRun: dryRun, Resume: i.resume, OmitKeys: dryRun || !i.each()}
+func (i *keyImport) send(ctx context.Context, lines []importLine, dryRun, keys bool) (*adminv1.ImportKeysResponse, []importMistake, error) {
+	q := &adminv1.ImportKeysRequest{DryRun: dryRun, Resume: i.resume, OmitKeys: !keys}
 	for _, l := range lines {
 		q.Keys = append(q.Keys, l.key)
 	}
@@ -220,9 +229,6 @@ func (i *keyImport) report(cmd *cobra.Command) error {
 		return err
 	}
 	if !i.summary {
-		if i.dryRun {
-			return printJSON(cmd.OutOrStdout(), []byte("[]"))
-		}
 		return nil // each was printed as it was imported
 	}
 	at, err := messageJSON(i.at)

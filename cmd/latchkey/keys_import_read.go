@@ -133,15 +133,20 @@ func (r *importReader) next() ([]byte, error) {
 }
 
 // tell says what is wrong, in the order of the file, each with its place, and
-// returns how many lines it was about.
-func tell(cmd *cobra.Command, file string, mistakes []importMistake) int {
+// returns how many lines it was about. Of more than most lines it says how many.
+func tell(cmd *cobra.Command, file string, mistakes []importMistake, most int) int {
 	slices.SortStableFunc(mistakes, func(a, b importMistake) int { return a.line - b.line })
 	lines, last := 0, 0
 	for _, m := range slices.Compact(mistakes) {
 		if m.line != last {
 			lines, last = lines+1, m.line
 		}
-		note(cmd, "%s:%d: %s", file, m.line, strings.ReplaceAll(m.message, "\n", "; "))
+		if lines <= most {
+			note(cmd, "%s:%d: %s", file, m.line, strings.ReplaceAll(m.message, "\n", "; "))
+		}
+	}
+	if more := lines - most; more > 0 {
+		note(cmd, "… and %d lines more", more)
 	}
 	return lines
 }

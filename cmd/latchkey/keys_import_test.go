@@ -106,11 +106,11 @@ func (h *hubProcess) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// keyLines writes a file of keys that are right.
-func keyLines(t *testing.T, path string, n int) {
+// keyLines writes a file of n keys that are right, numbered from the first.
+func keyLines(t *testing.T, path string, first, n int) {
 	t.Helper()
 	var b bytes.Buffer
-	for i := range n {
+	for i := first; i < first+n; i++ {
 		_, _ = fmt.Fprintf(&b, `{"policy":"kodey","type":"secret","tenant":"team:t_%d","name":"key %d","token_sha256":"%x"}`+"\n", i%3+1, i, sha256.Sum256([]byte(strconv.Itoa(i))))
 	}
 	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
@@ -123,7 +123,7 @@ func keyLines(t *testing.T, path string, n int) {
 func TestImportIsResumed(t *testing.T) {
 	n, dir := importSize(t), t.TempDir()
 	file := filepath.Join(dir, "keys.ndjson")
-	keyLines(t, file, n)
+	keyLines(t, file, 0, n)
 	h := startHub(t, filepath.Join(dir, "one"))
 
 	// killed runs an import and has somebody killed once it has written more.
@@ -193,12 +193,52 @@ func TestImportIsResumed(t *testing.T) {
 	}
 }
 
+// Of two who import one file at once each key is imported once. Without --resume one of them is told to use it, and in
+// few lines; with it both go well.
+func TestTwoImportsOfOneFile(t *testing.T) {
+	dir := t.TempDir()
+	h := startHub(t, filepath.Join(dir, "data"))
+	n := 2*importBatch + 100
+	for round, resume := range [][]string{nil, {"--resume"}} {
+		file := filepath.Join(dir, fmt.Sprintf("keys-%d.ndjson", round))
+		keyLines(t, file, round*n, n)
+		before := int(h.status().GetKeys())
+		var said [2]bytes.Buffer
+		var running [2]*exec.Cmd
+		for i := range running {
+			running[i] = h.command(append([]string{"keys", "import", file}, resume...)...)
+			running[i].Stderr = &said[i]
+			if err := running[i].Start(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		failed := 0
+		for i := range running {
+			if running[i].Wait() == nil {
+				continue
+			}
+			failed++
+			told := said[i].String()
+			checked := strings.Contains(told, "nothing was imported") // by one who began late
+			if lines := strings.Count(told, "\n"); !strings.Contains(told, "--resume") || !checked && lines > manyRefused+20 {
+				t.Errorf("round %d: %d lines: %.500s", round, lines, told)
+			}
+		}
+		if want := 1 - round; failed != want {
+			t.Errorf("round %d: %d of two failed, want %d:\n%.500s\n%.500s", round, failed, want, said[0].String(), said[1].String())
+		}
+		if keys := int(h.status().GetKeys()); keys-before != n {
+			t.Errorf("round %d: %d keys are there, want %d", round, keys-before, n)
+		}
+	}
+}
+
 // Each planted mistake is told, at its line, and no other; and nothing is imported.
 func TestImportTellsEveryMistake(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "keys.ndjson")
 	n := importBatch + 1000
-	keyLines(t, file, n)
+	keyLines(t, file, 0, n)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -97,6 +97,7 @@ func newReplicasForget() *cobra.Command {
 forgotten, and one whose lease ends by itself only with --gone: receipts are wrong if
 it is still there, and answers.`,
 		Example: `  latchkey replicas forget 0123456789abcdef0123456789abcdef
+  latchkey replicas forget 0123456789abcdef0123456789abcdef --gone --dry-run
   latchkey replicas forget 0123456789abcdef0123456789abcdef --gone`,
 		Args: exactly("ID"),
 	}
@@ -106,11 +107,24 @@ it is still there, and answers.`,
 		if err != nil {
 			return err
 		}
-		return c.print(cmd.OutOrStdout(), a, func(t *tabwriter.Writer) { row(t, "forgotten", args[0]) })
+		noteDryRun(cmd, q.DryRun)
+		return c.print(cmd.OutOrStdout(), a, func(t *tabwriter.Writer) {
+			what := "forgotten"
+			if q.DryRun {
+				what = "would be forgotten"
+			}
+			r := a.GetReplica()
+			row(t, what, args[0])
+			row(t, "name", r.GetName())
+			row(t, "identity", r.GetIdentity())
+			row(t, "last seen", moment(r.GetSeenAt()))
+			row(t, "lease", leaseOf(r))
+		})
 	})
 	f := cmd.Flags()
 	f.StringVar(&q.Identity, "identity", "", "identity of its connection, where several have the ID")
 	f.BoolVar(&q.Gone, "gone", false, "it is known to be gone for good: don't wait for the end of its lease")
+	addDryRun(cmd, &q.DryRun)
 	return cmd
 }
 

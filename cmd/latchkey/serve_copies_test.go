@@ -200,6 +200,7 @@ type troubled struct{}
 
 func (troubled) Mend(context.Context) error { return storage.ErrDisk }
 func (troubled) Trouble() error             { return storage.ErrDisk }
+func (troubled) Failures() <-chan error     { return nil }
 
 // A store that takes no writes isn't as it should be, however whole its file is.
 func TestTroubleIsReported(t *testing.T) {

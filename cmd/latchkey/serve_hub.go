@@ -104,7 +104,12 @@ func (s statusService) ForgetReplica(_ context.Context, r *connect.Request[admin
 	if s.p.hub == nil {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, errors.New("this process feeds no replicas: start it with --hub-listen"))
 	}
-	switch err := s.p.hub.Forget(r.Msg.GetId(), r.Msg.GetIdentity(), r.Msg.GetGone()); {
+	forget := s.p.hub.Forget
+	if r.Msg.GetDryRun() {
+		forget = s.p.hub.MayForget
+	}
+	found, err := forget(r.Msg.GetId(), r.Msg.GetIdentity(), r.Msg.GetGone())
+	switch {
 	case errors.Is(err, replica.ErrNoReplica):
 		return nil, connect.NewError(connect.CodeNotFound, err)
 	case errors.Is(err, replica.ErrIdentity):
@@ -114,8 +119,10 @@ func (s statusService) ForgetReplica(_ context.Context, r *connect.Request[admin
 	case err != nil:
 		return nil, connect.NewError(connect.CodeUnavailable, err)
 	}
-	s.p.log.Info("a replica was forgotten", "id", r.Msg.GetId(), "identity", r.Msg.GetIdentity(), "gone", r.Msg.GetGone())
-	return connect.NewResponse(&adminv1.ForgetReplicaResponse{}), nil
+	if !r.Msg.GetDryRun() {
+		s.p.log.Info("a replica was forgotten", "id", found.ID, "name", found.Name, "identity", found.Identity, "gone", r.Msg.GetGone())
+	}
+	return connect.NewResponse(&adminv1.ForgetReplicaResponse{Replica: shownReplica(&found)}), nil
 }
 
 func shownReceipt(r *replica.Receipt) *adminv1.Receipt {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os/signal"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -85,11 +87,38 @@ func (c *client) receiptOf(cmd *cobra.Command, w *waiting, at *adminv1.Position)
 	if err != nil {
 		return nil, fmt.Errorf("it is done, and who knows it can't be told: %w", err)
 	}
-	if !r.GetComplete() {
-		p := r.GetPosition()
-		note(cmd, "It is done, and not every replica knows it yet: wait on with `latchkey replicas await --epoch %d --revision %d`.", p.GetEpoch(), p.GetRevision())
-	}
+	noteMissing(cmd, r)
 	return r, nil
+}
+
+// namesNoted is how many replicas are named on stderr; a receipt has all of them.
+const namesNoted = 10
+
+// noteMissing says on stderr who may not know what was done, until when, and what to do about it: it is done all the
+// same, so that the exit code doesn't tell.
+func noteMissing(cmd *cobra.Command, r *adminv1.Receipt) {
+	if r.GetUncertain() {
+		note(cmd, "WARNING: the hub's roster of replicas was damaged: one that wasn't connected since isn't counted, and may not know it.")
+	}
+	if r.GetComplete() {
+		return
+	}
+	var names []string
+	for _, m := range r.GetMissing()[:min(len(r.GetMissing()), namesNoted)] {
+		names = append(names, plain(cmp.Or(m.GetName(), m.GetId())))
+	}
+	if more := len(r.GetMissing()) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	until := "without end: a lease of theirs has none"
+	if r.GetLeasesEnd() != nil {
+		until = "until " + ending(r.GetLeasesEnd()) + " at the latest"
+	}
+	p := r.GetPosition()
+	note(cmd, "WARNING: it is done, and not every replica knows it yet: %d of %d may answer as before, %s: %s.",
+		len(r.GetMissing()), r.GetReplicas(), until, strings.Join(names, ", "))
+	note(cmd, "Wait on with `latchkey replicas await --epoch %d --revision %d`, which exits with 1 while some are missing. To be sure sooner, stop the process of each that is; "+
+		"one that is gone for good is taken out of the count with `latchkey replicas forget ID --gone`.", p.GetEpoch(), p.GetRevision())
 }
 
 // printKeyReceipt writes a key, and who knows what became of it, as one object.

@@ -22,13 +22,15 @@ type Mender interface {
 	Mend(context.Context) error
 	// Trouble returns what is known to be wrong, and waits for nothing.
 	Trouble() error
+	// Failures has why a write failed.
+	Failures() <-chan error
 }
 
 // StoreHealth looks after the store, and tells whether it takes writes.
 type StoreHealth struct {
 	db   Mender
 	tell func(writable bool) // the health
-	log  *slog.Logger
+	log  *episodes
 
 	mu    sync.Mutex
 	stuck error // a writer holds the store for longer than any write takes
@@ -36,7 +38,7 @@ type StoreHealth struct {
 
 // NewStoreHealth returns the health of a store; tell is told whether it takes writes.
 func NewStoreHealth(db Mender, tell func(writable bool), log *slog.Logger) *StoreHealth {
-	return &StoreHealth{db: db, tell: tell, log: log}
+	return &StoreHealth{db: db, tell: tell, log: &episodes{log: log}}
 }
 
 // Problem returns why the store takes no writes, and nil while it does.
@@ -58,30 +60,48 @@ func (s *StoreHealth) Watch(ctx context.Context) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return nil
+		case err = <-s.db.Failures():
 		case <-tick.C:
+			err = s.mend(ctx)
 		}
-		err := s.mend(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		s.tell(err == nil)
+		s.log.note(err)
 		next := mendHealthy
 		if err != nil {
 			next = mendTroubled
 		}
-		if next == every {
-			continue
+		if next != every { // else writes that fail one after the other would put the next look off
+			every = next
+			tick.Reset(every)
 		}
-		every = next
-		tick.Reset(every)
-		if err != nil {
-			s.log.Error("the store takes no writes: requests are decided from memory", "error", err)
-		} else {
-			s.log.Info("the store takes writes again")
-		}
+	}
+}
+
+// episodes writes into the log when the store stops taking writes and when it
+// takes them again. Of times of trouble that follow each other within toldEvery,
+// as where a large write finds no room and a small one does, one is told.
+type episodes struct {
+	log   *slog.Logger
+	told  bool // that it takes none now
+	since time.Time
+}
+
+// note is told what is wrong with the store, or that nothing is.
+func (e *episodes) note(err error) {
+	switch now := time.Now(); {
+	case err != nil && !e.told && now.Sub(e.since) >= toldEvery:
+		e.told, e.since = true, now
+		e.log.Error("the store takes no writes: requests are decided from memory", "error", err)
+	case err == nil && e.told:
+		e.told = false
+		e.log.Info("the store takes writes again")
 	}
 }
 

@@ -23,7 +23,11 @@ type scripted struct {
 	known error // what is known without it
 	hangs bool  // a writer never ends
 	looks int
+
+	failures chan error
 }
+
+func (s *scripted) Failures() <-chan error { return s.failures }
 
 func (s *scripted) Mend(ctx context.Context) error {
 	s.mu.Lock()
@@ -85,7 +89,7 @@ func pass(d time.Duration) {
 // watched runs a test with the worker over a scripted store, in a time of its own.
 func watched(t *testing.T, test func(t *testing.T, s *scripted, h *StoreHealth, serving func() bool, logged func(string) int)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &scripted{}
+		s := &scripted{failures: make(chan error)}
 		var serving atomic.Bool
 		var out shared
 		h := NewStoreHealth(s, serving.Store, slog.New(slog.NewTextHandler(&out, nil)))
@@ -148,6 +152,51 @@ func TestAFailedWriteIsAProblemAtOnce(t *testing.T) {
 	})
 }
 
+// It is in the log at once too, also where the next write goes well; and one that
+// fails again and again doesn't fill the log.
+func TestFailedWritesAreLogged(t *testing.T) {
+	watched(t, func(t *testing.T, s *scripted, _ *StoreHealth, serving func() bool, logged func(string) int) {
+		for minute := range 2 {
+			for second := range 60 {
+				s.failures <- storage.ErrDisk
+				synctest.Wait()
+				if second == 0 && (serving() || logged(goesBad) != 6*minute+1) {
+					t.Fatalf("a write failed: serving %v, %d lines", serving(), logged(goesBad))
+				}
+				pass(mendTroubled)
+				if !serving() {
+					t.Fatal("there is room, and it isn't serving")
+				}
+			}
+		}
+		if logged(goesBad) != 12 || logged(goesGood) != 12 {
+			t.Errorf("in two minutes of failures and recoveries: %d and %d lines", logged(goesBad), logged(goesGood))
+		}
+		pass(time.Minute)
+		if logged("level=") != 24 {
+			t.Errorf("afterwards: %d lines", logged("level="))
+		}
+	})
+}
+
+// What goes on is told, although it began too soon after the last time to be.
+func TestTroubleThatLastsIsLogged(t *testing.T) {
+	watched(t, func(t *testing.T, s *scripted, _ *StoreHealth, _ func() bool, logged func(string) int) {
+		s.failures <- storage.ErrDisk
+		pass(2 * mendTroubled) // over
+		s.set(func(s *scripted) { s.wrong = storage.ErrDisk })
+		s.failures <- storage.ErrDisk
+		synctest.Wait()
+		if logged(goesBad) != 1 || logged(goesGood) != 1 {
+			t.Errorf("%d and %d lines", logged(goesBad), logged(goesGood))
+		}
+		pass(toldEvery)
+		if logged(goesBad) != 2 || logged(goesGood) != 1 {
+			t.Errorf("once it has lasted: %d and %d lines", logged(goesBad), logged(goesGood))
+		}
+	})
+}
+
 // A disk that doesn't answer makes a write last for ever, and no error tells.
 func TestAWriteThatHangsIsAProblem(t *testing.T) {
 	watched(t, func(t *testing.T, s *scripted, h *StoreHealth, serving func() bool, logged func(string) int) {
@@ -167,7 +216,7 @@ func TestAWriteThatHangsIsAProblem(t *testing.T) {
 // Stopping isn't trouble.
 func TestStoppingIsNoTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &scripted{hangs: true}
+		s := &scripted{hangs: true, failures: make(chan error)}
 		var serving atomic.Bool
 		var out shared
 		h := NewStoreHealth(s, serving.Store, slog.New(slog.NewTextHandler(&out, nil)))

@@ -1768,7 +1768,9 @@ type ExportKeysResponse struct {
 	// Where this page ended; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Position of the store before the page was read.
-	Position      *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	Position *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	// How many of the keys can be shown again, for their tokens are kept here. No token is exported.
+	KeptTokens    uint32 `protobuf:"varint,4,opt,name=kept_tokens,json=keptTokens,proto3" json:"kept_tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1822,6 +1824,13 @@ func (x *ExportKeysResponse) GetPosition() *Position {
 		return x.Position
 	}
 	return nil
+}
+
+func (x *ExportKeysResponse) GetKeptTokens() uint32 {
+	if x != nil {
+		return x.KeptTokens
+	}
+	return 0
 }
 
 // GetKeyRequest names a key.
@@ -4696,7 +4705,9 @@ type ForgetReplicaRequest struct {
 	// Identity of its connection; may be empty where one identity alone has that id.
 	Identity string `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
 	// Whether it is known to be gone for good: else one whose lease ends by itself is refused.
-	Gone          bool `protobuf:"varint,3,opt,name=gone,proto3" json:"gone,omitempty"`
+	Gone bool `protobuf:"varint,3,opt,name=gone,proto3" json:"gone,omitempty"`
+	// Whether everything is checked and nothing is forgotten.
+	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4752,9 +4763,18 @@ func (x *ForgetReplicaRequest) GetGone() bool {
 	return false
 }
 
+func (x *ForgetReplicaRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
 // ForgetReplicaResponse says that it was done.
 type ForgetReplicaResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replica as it was, or is after a dry run.
+	Replica       *Replica `protobuf:"bytes,1,opt,name=replica,proto3" json:"replica,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4787,6 +4807,13 @@ func (x *ForgetReplicaResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ForgetReplicaResponse.ProtoReflect.Descriptor instead.
 func (*ForgetReplicaResponse) Descriptor() ([]byte, []int) {
 	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *ForgetReplicaResponse) GetReplica() *Replica {
+	if x != nil {
+		return x.Replica
+	}
+	return nil
 }
 
 // Listener is an open listener.
@@ -5605,8 +5632,8 @@ func (x *BackupEnd) GetPosition() *Position {
 	return nil
 }
 
-// RestoreReport is what `latchkey db restore` did. No call returns it: a
-// restore needs the process to be stopped.
+// RestoreReport is what `latchkey db restore` did, or would do. No call returns
+// it: a restore needs the process to be stopped.
 type RestoreReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Path of the store.
@@ -5615,7 +5642,7 @@ type RestoreReport struct {
 	Backup *Position `protobuf:"bytes,2,opt,name=backup,proto3" json:"backup,omitempty"`
 	// The newest position that was known before.
 	Known *Position `protobuf:"bytes,3,opt,name=known,proto3" json:"known,omitempty"`
-	// Where the store is now.
+	// Where the store is now; absent after a dry run.
 	Position *Position `protobuf:"bytes,4,opt,name=position,proto3" json:"position,omitempty"`
 	// Number of revisions since the backup that are given up; absent where the backup is of another lineage.
 	GivenUp *uint64 `protobuf:"varint,5,opt,name=given_up,json=givenUp,proto3,oneof" json:"given_up,omitempty"`
@@ -5623,8 +5650,10 @@ type RestoreReport struct {
 	Withdrawn []*Withdrawn `protobuf:"bytes,6,rep,name=withdrawn,proto3" json:"withdrawn,omitempty"`
 	// Whether more may have been withdrawn since: the watermark doesn't reach back to the backup.
 	Incomplete bool `protobuf:"varint,7,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
-	// Where the former file is kept; empty if there was none.
-	Replaced      string `protobuf:"bytes,8,opt,name=replaced,proto3" json:"replaced,omitempty"`
+	// Where the former file is kept, or is after a dry run; empty if there was none.
+	Replaced string `protobuf:"bytes,8,opt,name=replaced,proto3" json:"replaced,omitempty"`
+	// Whether it was a dry run, which changes nothing.
+	DryRun        bool `protobuf:"varint,9,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5713,6 +5742,13 @@ func (x *RestoreReport) GetReplaced() string {
 		return x.Replaced
 	}
 	return ""
+}
+
+func (x *RestoreReport) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 // Withdrawn is an object of an older store that had lost something since.
@@ -6463,11 +6499,13 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\tselection\x18\x01 \x01(\v2\x1f.latchkey.admin.v1.KeySelectionR\tselection\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"\xa7\x01\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\xc8\x01\n" +
 	"\x12ExportKeysResponse\x120\n" +
 	"\x04keys\x18\x01 \x03(\v2\x1c.latchkey.admin.v1.ImportKeyR\x04keys\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x127\n" +
-	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"G\n" +
+	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x12\x1f\n" +
+	"\vkept_tokens\x18\x04 \x01(\rR\n" +
+	"keptTokens\"G\n" +
 	"\rGetKeyRequest\x12\x0e\n" +
 	"\x02as\x18\x01 \x01(\tR\x02as\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -6689,12 +6727,14 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"leases_end\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tleasesEnd\x124\n" +
 	"\amissing\x18\x06 \x03(\v2\x1a.latchkey.admin.v1.ReplicaR\amissing\x12\x1c\n" +
-	"\tuncertain\x18\a \x01(\bR\tuncertain\"V\n" +
+	"\tuncertain\x18\a \x01(\bR\tuncertain\"o\n" +
 	"\x14ForgetReplicaRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\tR\bidentity\x12\x12\n" +
-	"\x04gone\x18\x03 \x01(\bR\x04gone\"\x17\n" +
-	"\x15ForgetReplicaResponse\"8\n" +
+	"\x04gone\x18\x03 \x01(\bR\x04gone\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"M\n" +
+	"\x15ForgetReplicaResponse\x124\n" +
+	"\areplica\x18\x01 \x01(\v2\x1a.latchkey.admin.v1.ReplicaR\areplica\"8\n" +
 	"\bListener\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xb0\x02\n" +
@@ -6762,7 +6802,7 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\tBackupEnd\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x127\n" +
-	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"\xe9\x02\n" +
+	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"\x82\x03\n" +
 	"\rRestoreReport\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x123\n" +
 	"\x06backup\x18\x02 \x01(\v2\x1b.latchkey.admin.v1.PositionR\x06backup\x121\n" +
@@ -6773,7 +6813,8 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"incomplete\x18\a \x01(\bR\n" +
 	"incomplete\x12\x1a\n" +
-	"\breplaced\x18\b \x01(\tR\breplacedB\v\n" +
+	"\breplaced\x18\b \x01(\tR\breplaced\x12\x17\n" +
+	"\adry_run\x18\t \x01(\bR\x06dryRunB\v\n" +
 	"\t_given_up\"G\n" +
 	"\tWithdrawn\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
@@ -7041,90 +7082,91 @@ var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
 	0,   // 81: latchkey.admin.v1.Receipt.position:type_name -> latchkey.admin.v1.Position
 	81,  // 82: latchkey.admin.v1.Receipt.leases_end:type_name -> google.protobuf.Timestamp
 	54,  // 83: latchkey.admin.v1.Receipt.missing:type_name -> latchkey.admin.v1.Replica
-	79,  // 84: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
-	63,  // 85: latchkey.admin.v1.ExplainResponse.steps:type_name -> latchkey.admin.v1.Step
-	80,  // 86: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
-	0,   // 87: latchkey.admin.v1.ExplainResponse.position:type_name -> latchkey.admin.v1.Position
-	66,  // 88: latchkey.admin.v1.CheckStoreResponse.report:type_name -> latchkey.admin.v1.StoreReport
-	0,   // 89: latchkey.admin.v1.StoreReport.position:type_name -> latchkey.admin.v1.Position
-	69,  // 90: latchkey.admin.v1.BackupStoreResponse.end:type_name -> latchkey.admin.v1.BackupEnd
-	0,   // 91: latchkey.admin.v1.BackupEnd.position:type_name -> latchkey.admin.v1.Position
-	0,   // 92: latchkey.admin.v1.RestoreReport.backup:type_name -> latchkey.admin.v1.Position
-	0,   // 93: latchkey.admin.v1.RestoreReport.known:type_name -> latchkey.admin.v1.Position
-	0,   // 94: latchkey.admin.v1.RestoreReport.position:type_name -> latchkey.admin.v1.Position
-	71,  // 95: latchkey.admin.v1.RestoreReport.withdrawn:type_name -> latchkey.admin.v1.Withdrawn
-	82,  // 96: latchkey.admin.v1.GetKeyUsageRequest.since:type_name -> google.protobuf.Duration
-	74,  // 97: latchkey.admin.v1.GetKeyUsageResponse.usage:type_name -> latchkey.admin.v1.KeyUsage
-	81,  // 98: latchkey.admin.v1.KeyUsage.last_used_at:type_name -> google.protobuf.Timestamp
-	81,  // 99: latchkey.admin.v1.KeyUsage.since:type_name -> google.protobuf.Timestamp
-	81,  // 100: latchkey.admin.v1.KeyUsage.recorded_since:type_name -> google.protobuf.Timestamp
-	75,  // 101: latchkey.admin.v1.KeyUsage.counts:type_name -> latchkey.admin.v1.ReasonCount
-	76,  // 102: latchkey.admin.v1.KeyUsage.secrets:type_name -> latchkey.admin.v1.SecretUsage
-	77,  // 103: latchkey.admin.v1.KeyUsage.periods:type_name -> latchkey.admin.v1.UsagePeriod
-	78,  // 104: latchkey.admin.v1.KeyUsage.reports:type_name -> latchkey.admin.v1.UsageReport
-	81,  // 105: latchkey.admin.v1.SecretUsage.created_at:type_name -> google.protobuf.Timestamp
-	81,  // 106: latchkey.admin.v1.SecretUsage.replaced_at:type_name -> google.protobuf.Timestamp
-	81,  // 107: latchkey.admin.v1.SecretUsage.until:type_name -> google.protobuf.Timestamp
-	81,  // 108: latchkey.admin.v1.SecretUsage.last_used_at:type_name -> google.protobuf.Timestamp
-	75,  // 109: latchkey.admin.v1.SecretUsage.counts:type_name -> latchkey.admin.v1.ReasonCount
-	75,  // 110: latchkey.admin.v1.SecretUsage.since_replaced:type_name -> latchkey.admin.v1.ReasonCount
-	81,  // 111: latchkey.admin.v1.UsagePeriod.start:type_name -> google.protobuf.Timestamp
-	82,  // 112: latchkey.admin.v1.UsagePeriod.length:type_name -> google.protobuf.Duration
-	75,  // 113: latchkey.admin.v1.UsagePeriod.counts:type_name -> latchkey.admin.v1.ReasonCount
-	81,  // 114: latchkey.admin.v1.UsageReport.at:type_name -> google.protobuf.Timestamp
-	4,   // 115: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
-	8,   // 116: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
-	11,  // 117: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
-	19,  // 118: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
-	21,  // 119: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
-	24,  // 120: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
-	26,  // 121: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
-	28,  // 122: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
-	30,  // 123: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
-	14,  // 124: latchkey.admin.v1.KeyService.ChangeKeys:input_type -> latchkey.admin.v1.ChangeKeysRequest
-	17,  // 125: latchkey.admin.v1.KeyService.ExportKeys:input_type -> latchkey.admin.v1.ExportKeysRequest
-	72,  // 126: latchkey.admin.v1.KeyService.GetKeyUsage:input_type -> latchkey.admin.v1.GetKeyUsageRequest
-	32,  // 127: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
-	34,  // 128: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
-	36,  // 129: latchkey.admin.v1.PolicyService.DiffPolicy:input_type -> latchkey.admin.v1.DiffPolicyRequest
-	43,  // 130: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
-	45,  // 131: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
-	47,  // 132: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
-	52,  // 133: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
-	61,  // 134: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
-	55,  // 135: latchkey.admin.v1.ServerService.AwaitReplicas:input_type -> latchkey.admin.v1.AwaitReplicasRequest
-	58,  // 136: latchkey.admin.v1.ServerService.ForgetReplica:input_type -> latchkey.admin.v1.ForgetReplicaRequest
-	64,  // 137: latchkey.admin.v1.StoreService.CheckStore:input_type -> latchkey.admin.v1.CheckStoreRequest
-	67,  // 138: latchkey.admin.v1.StoreService.BackupStore:input_type -> latchkey.admin.v1.BackupStoreRequest
-	5,   // 139: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
-	9,   // 140: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
-	12,  // 141: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
-	20,  // 142: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
-	23,  // 143: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
-	25,  // 144: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
-	27,  // 145: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
-	29,  // 146: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
-	31,  // 147: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
-	15,  // 148: latchkey.admin.v1.KeyService.ChangeKeys:output_type -> latchkey.admin.v1.ChangeKeysResponse
-	18,  // 149: latchkey.admin.v1.KeyService.ExportKeys:output_type -> latchkey.admin.v1.ExportKeysResponse
-	73,  // 150: latchkey.admin.v1.KeyService.GetKeyUsage:output_type -> latchkey.admin.v1.GetKeyUsageResponse
-	33,  // 151: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
-	35,  // 152: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
-	37,  // 153: latchkey.admin.v1.PolicyService.DiffPolicy:output_type -> latchkey.admin.v1.DiffPolicyResponse
-	44,  // 154: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
-	46,  // 155: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
-	48,  // 156: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
-	53,  // 157: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
-	62,  // 158: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
-	56,  // 159: latchkey.admin.v1.ServerService.AwaitReplicas:output_type -> latchkey.admin.v1.AwaitReplicasResponse
-	59,  // 160: latchkey.admin.v1.ServerService.ForgetReplica:output_type -> latchkey.admin.v1.ForgetReplicaResponse
-	65,  // 161: latchkey.admin.v1.StoreService.CheckStore:output_type -> latchkey.admin.v1.CheckStoreResponse
-	68,  // 162: latchkey.admin.v1.StoreService.BackupStore:output_type -> latchkey.admin.v1.BackupStoreResponse
-	139, // [139:163] is the sub-list for method output_type
-	115, // [115:139] is the sub-list for method input_type
-	115, // [115:115] is the sub-list for extension type_name
-	115, // [115:115] is the sub-list for extension extendee
-	0,   // [0:115] is the sub-list for field type_name
+	54,  // 84: latchkey.admin.v1.ForgetReplicaResponse.replica:type_name -> latchkey.admin.v1.Replica
+	79,  // 85: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
+	63,  // 86: latchkey.admin.v1.ExplainResponse.steps:type_name -> latchkey.admin.v1.Step
+	80,  // 87: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
+	0,   // 88: latchkey.admin.v1.ExplainResponse.position:type_name -> latchkey.admin.v1.Position
+	66,  // 89: latchkey.admin.v1.CheckStoreResponse.report:type_name -> latchkey.admin.v1.StoreReport
+	0,   // 90: latchkey.admin.v1.StoreReport.position:type_name -> latchkey.admin.v1.Position
+	69,  // 91: latchkey.admin.v1.BackupStoreResponse.end:type_name -> latchkey.admin.v1.BackupEnd
+	0,   // 92: latchkey.admin.v1.BackupEnd.position:type_name -> latchkey.admin.v1.Position
+	0,   // 93: latchkey.admin.v1.RestoreReport.backup:type_name -> latchkey.admin.v1.Position
+	0,   // 94: latchkey.admin.v1.RestoreReport.known:type_name -> latchkey.admin.v1.Position
+	0,   // 95: latchkey.admin.v1.RestoreReport.position:type_name -> latchkey.admin.v1.Position
+	71,  // 96: latchkey.admin.v1.RestoreReport.withdrawn:type_name -> latchkey.admin.v1.Withdrawn
+	82,  // 97: latchkey.admin.v1.GetKeyUsageRequest.since:type_name -> google.protobuf.Duration
+	74,  // 98: latchkey.admin.v1.GetKeyUsageResponse.usage:type_name -> latchkey.admin.v1.KeyUsage
+	81,  // 99: latchkey.admin.v1.KeyUsage.last_used_at:type_name -> google.protobuf.Timestamp
+	81,  // 100: latchkey.admin.v1.KeyUsage.since:type_name -> google.protobuf.Timestamp
+	81,  // 101: latchkey.admin.v1.KeyUsage.recorded_since:type_name -> google.protobuf.Timestamp
+	75,  // 102: latchkey.admin.v1.KeyUsage.counts:type_name -> latchkey.admin.v1.ReasonCount
+	76,  // 103: latchkey.admin.v1.KeyUsage.secrets:type_name -> latchkey.admin.v1.SecretUsage
+	77,  // 104: latchkey.admin.v1.KeyUsage.periods:type_name -> latchkey.admin.v1.UsagePeriod
+	78,  // 105: latchkey.admin.v1.KeyUsage.reports:type_name -> latchkey.admin.v1.UsageReport
+	81,  // 106: latchkey.admin.v1.SecretUsage.created_at:type_name -> google.protobuf.Timestamp
+	81,  // 107: latchkey.admin.v1.SecretUsage.replaced_at:type_name -> google.protobuf.Timestamp
+	81,  // 108: latchkey.admin.v1.SecretUsage.until:type_name -> google.protobuf.Timestamp
+	81,  // 109: latchkey.admin.v1.SecretUsage.last_used_at:type_name -> google.protobuf.Timestamp
+	75,  // 110: latchkey.admin.v1.SecretUsage.counts:type_name -> latchkey.admin.v1.ReasonCount
+	75,  // 111: latchkey.admin.v1.SecretUsage.since_replaced:type_name -> latchkey.admin.v1.ReasonCount
+	81,  // 112: latchkey.admin.v1.UsagePeriod.start:type_name -> google.protobuf.Timestamp
+	82,  // 113: latchkey.admin.v1.UsagePeriod.length:type_name -> google.protobuf.Duration
+	75,  // 114: latchkey.admin.v1.UsagePeriod.counts:type_name -> latchkey.admin.v1.ReasonCount
+	81,  // 115: latchkey.admin.v1.UsageReport.at:type_name -> google.protobuf.Timestamp
+	4,   // 116: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
+	8,   // 117: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
+	11,  // 118: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
+	19,  // 119: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
+	21,  // 120: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
+	24,  // 121: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
+	26,  // 122: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
+	28,  // 123: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
+	30,  // 124: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
+	14,  // 125: latchkey.admin.v1.KeyService.ChangeKeys:input_type -> latchkey.admin.v1.ChangeKeysRequest
+	17,  // 126: latchkey.admin.v1.KeyService.ExportKeys:input_type -> latchkey.admin.v1.ExportKeysRequest
+	72,  // 127: latchkey.admin.v1.KeyService.GetKeyUsage:input_type -> latchkey.admin.v1.GetKeyUsageRequest
+	32,  // 128: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
+	34,  // 129: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
+	36,  // 130: latchkey.admin.v1.PolicyService.DiffPolicy:input_type -> latchkey.admin.v1.DiffPolicyRequest
+	43,  // 131: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
+	45,  // 132: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
+	47,  // 133: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
+	52,  // 134: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
+	61,  // 135: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
+	55,  // 136: latchkey.admin.v1.ServerService.AwaitReplicas:input_type -> latchkey.admin.v1.AwaitReplicasRequest
+	58,  // 137: latchkey.admin.v1.ServerService.ForgetReplica:input_type -> latchkey.admin.v1.ForgetReplicaRequest
+	64,  // 138: latchkey.admin.v1.StoreService.CheckStore:input_type -> latchkey.admin.v1.CheckStoreRequest
+	67,  // 139: latchkey.admin.v1.StoreService.BackupStore:input_type -> latchkey.admin.v1.BackupStoreRequest
+	5,   // 140: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
+	9,   // 141: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
+	12,  // 142: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
+	20,  // 143: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
+	23,  // 144: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
+	25,  // 145: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
+	27,  // 146: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
+	29,  // 147: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
+	31,  // 148: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
+	15,  // 149: latchkey.admin.v1.KeyService.ChangeKeys:output_type -> latchkey.admin.v1.ChangeKeysResponse
+	18,  // 150: latchkey.admin.v1.KeyService.ExportKeys:output_type -> latchkey.admin.v1.ExportKeysResponse
+	73,  // 151: latchkey.admin.v1.KeyService.GetKeyUsage:output_type -> latchkey.admin.v1.GetKeyUsageResponse
+	33,  // 152: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
+	35,  // 153: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
+	37,  // 154: latchkey.admin.v1.PolicyService.DiffPolicy:output_type -> latchkey.admin.v1.DiffPolicyResponse
+	44,  // 155: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
+	46,  // 156: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
+	48,  // 157: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
+	53,  // 158: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
+	62,  // 159: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
+	56,  // 160: latchkey.admin.v1.ServerService.AwaitReplicas:output_type -> latchkey.admin.v1.AwaitReplicasResponse
+	59,  // 161: latchkey.admin.v1.ServerService.ForgetReplica:output_type -> latchkey.admin.v1.ForgetReplicaResponse
+	65,  // 162: latchkey.admin.v1.StoreService.CheckStore:output_type -> latchkey.admin.v1.CheckStoreResponse
+	68,  // 163: latchkey.admin.v1.StoreService.BackupStore:output_type -> latchkey.admin.v1.BackupStoreResponse
+	140, // [140:164] is the sub-list for method output_type
+	116, // [116:140] is the sub-list for method input_type
+	116, // [116:116] is the sub-list for extension type_name
+	116, // [116:116] is the sub-list for extension extendee
+	0,   // [0:116] is the sub-list for field type_name
 }
 
 func init() { file_latchkey_admin_v1_admin_proto_init() }
