@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Isolate lets a command of Child have mounts of its own, gone with it: see Tmpfs. As an ordinary user it is root in a user
+// Isolate lets a command of Child have mounts of its own, gone with it: see Tmpfs and Hang. As an ordinary user it is root in a user
 // namespace of its own, in which this user is called 0. A machine that forbids that shows in the ErrRefused of Run.
 func Isolate(cmd *exec.Cmd) {
 	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
@@ -28,24 +29,39 @@ func Isolate(cmd *exec.Cmd) {
 // the child of an isolated command, before its Inject: elsewhere it mounts nothing and says so. The error is ErrRefused when
 // the machine forbids mounting.
 func Tmpfs(folder string, size int64) error {
-	if os.Getenv(isolatedVariable) == "" {
-		return fmt.Errorf("mount a tmpfs on %s: every process of this machine would see it: start this one by a command given to Isolate", folder)
-	}
-	// Else the mount would be seen outside, where mounts are shared.
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return mountError(folder, err)
-	}
-	if err := unix.Mount("tmpfs", folder, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("size=%d,mode=0700", size)); err != nil {
-		return mountError(folder, err)
-	}
-	return nil
+	return mount(folder, "tmpfs", fmt.Sprintf("size=%d,mode=0700", size))
 }
 
-func mountError(folder string, err error) error {
-	if refusal(err) {
-		return fmt.Errorf("%w to mount a tmpfs on %s: %w", ErrRefused, folder, err)
+// Hang mounts a file system on a folder that answers nothing, like one of a network whose server is gone: whoever asks for
+// anything below the folder waits until he is killed. Once end is called, or this process is gone, all are answered with an
+// error. It is for whom Tmpfs is for, and has its errors.
+func Hang(folder string) (end func() error, err error) {
+	kernel, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%w to answer for a file system: %w", ErrRefused, err)
 	}
-	return fmt.Errorf("mount a tmpfs on %s: %w", folder, err)
+	if err := mount(folder, "fuse", fmt.Sprintf("fd=%d,rootmode=40000,user_id=%d,group_id=%d", kernel.Fd(), os.Getuid(), os.Getgid())); err != nil {
+		return nil, errors.Join(err, kernel.Close())
+	}
+	return kernel.Close, nil // whose questions nobody reads
+}
+
+func mount(folder, kind, data string) error {
+	if os.Getenv(isolatedVariable) == "" {
+		return fmt.Errorf("mount a %s on %s: every process of this machine would see it: start this one by a command given to Isolate", kind, folder)
+	}
+	// Else the mount would be seen outside, where mounts are shared.
+	err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	if err == nil {
+		err = unix.Mount(kind, folder, kind, unix.MS_NOSUID|unix.MS_NODEV, data)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case refusal(err):
+		return fmt.Errorf("%w to mount a %s on %s: %w", ErrRefused, kind, folder, err)
+	}
+	return fmt.Errorf("mount a %s on %s: %w", kind, folder, err)
 }
 
 // mayMount says whether this process may mount without a user namespace of its own.
