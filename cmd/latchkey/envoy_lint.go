@@ -13,7 +13,6 @@ import (
 	"github.com/latchkey/latchkey/envoyconf"
 	"github.com/latchkey/latchkey/envoyconf/lint"
 	"github.com/latchkey/latchkey/internal/strictyaml"
-	"github.com/latchkey/latchkey/policyfile"
 )
 
 func newEnvoyLint() *cobra.Command {
@@ -78,7 +77,7 @@ func knownRule(id string) error {
 func lintFile(cmd *cobra.Command, name string, policies []string) ([]lint.Finding, error) {
 	var reads *envoyconf.Reads
 	if len(policies) > 0 {
-		loaded, err := policyfile.LoadFiles(policies...)
+		loaded, err := loadPolicies(cmd, policies...)
 		if err != nil {
 			return nil, err
 		}
