@@ -28,10 +28,13 @@ func (s *Server) applyPolicy(ctx context.Context, caller Caller, r *adminv1.Appl
 	if err != nil {
 		return nil, err
 	}
+	response := &adminv1.ApplyPolicyResponse{Changed: out.changed, Position: position(out.at), Difference: out.difference}
+	if out.changed {
+		response.ReplacedFile, _ = s.files.of(out.name)
+	}
 	if !r.GetDryRun() {
 		s.files.forget(out.name)
 	}
-	response := &adminv1.ApplyPolicyResponse{Changed: out.changed, Position: position(out.at), Difference: out.difference}
 	response.Policy = s.policyShown(out.policies.one[out.name], s.liveByPolicy(out.lookup)[out.name])
 	return response, nil
 }

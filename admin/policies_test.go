@@ -160,7 +160,22 @@ func TestApplyFile(t *testing.T) {
 	if changed, err = apply(sparse); err != nil || changed || shown().GetError() != "" {
 		t.Errorf("the file is right again: %v, changed %v, %v", err, changed, shown())
 	}
-	b.apply(strings.Replace(sparse, "sparse.example", "other.example", 1))
+	other := strings.Replace(sparse, "sparse.example", "other.example", 1)
+	for _, step := range []struct {
+		source   string
+		dryRun   bool
+		replaced string
+	}{
+		{sparse, true, ""}, // it changes nothing
+		{other, true, "sparse.yaml"},
+		{other, false, "sparse.yaml"},
+		{sparse, false, ""}, // what it replaces came over the API
+	} {
+		a, err := b.applyPolicy(t.Context(), operator, &adminv1.ApplyPolicyRequest{Source: step.source, DryRun: step.dryRun})
+		if err != nil || a.GetReplacedFile() != step.replaced {
+			t.Errorf("%+v: %v, %v", step, a, err)
+		}
+	}
 	if p := shown(); p.GetFile() != "" {
 		t.Errorf("applied over the API: %v", p)
 	}

@@ -3,6 +3,7 @@ package policyfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,10 +17,14 @@ import (
 // a folder is its *.yaml files, sorted by name, without folders and without
 // names that begin with a dot. A folder without any is an error, and so is a
 // path that is not there.
-func Files(paths ...string) ([]string, error) {
+func Files(paths ...string) ([]string, error) { return FilesBy(os.Stat, paths...) }
+
+// FilesBy is [Files] with another way to look at what a path, or a link in a
+// folder, leads to: one that doesn't wait for a file system that is gone.
+func FilesBy(stat func(name string) (fs.FileInfo, error), paths ...string) ([]string, error) {
 	var files []string
 	for _, path := range paths {
-		info, err := os.Stat(path)
+		info, err := stat(path)
 		if err != nil {
 			return nil, fmt.Errorf("finding policies: %w", err)
 		}
@@ -27,7 +32,7 @@ func Files(paths ...string) ([]string, error) {
 			files = append(files, path)
 			continue
 		}
-		found, err := inFolder(path)
+		found, err := inFolder(stat, path)
 		if err != nil {
 			return nil, fmt.Errorf("finding policies in %s: %w", path, err)
 		}
@@ -41,7 +46,7 @@ func Files(paths ...string) ([]string, error) {
 
 // inFolder leaves out what editors and the kubelet hide behind a dot. A link is
 // what it leads to; one that leads nowhere is kept, so that reading it tells.
-func inFolder(folder string) ([]string, error) {
+func inFolder(stat func(string) (fs.FileInfo, error), folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, err
@@ -52,7 +57,12 @@ func inFolder(folder string) ([]string, error) {
 			continue
 		}
 		file := filepath.Join(folder, entry.Name())
-		if info, err := os.Stat(file); err == nil && info.IsDir() {
+		isFolder := entry.IsDir()
+		if entry.Type() == fs.ModeSymlink {
+			info, err := stat(file)
+			isFolder = err == nil && info.IsDir()
+		}
+		if isFolder {
 			continue
 		}
 		files = append(files, file)

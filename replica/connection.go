@@ -180,11 +180,11 @@ func (c *connection) tell(err error) {
 	text := ""
 	switch {
 	case errors.Is(err, storage.ErrDisk), errors.Is(err, storage.ErrFailed), errors.Is(err, storage.ErrMoved), errors.Is(err, storage.ErrDamaged):
-		text = "its disk or store: " + plain(err)
+		text = "its disk or store: " + troubleText(err)
 	case errors.Is(err, ErrRevives):
-		text = plain(err)
+		text = troubleText(err)
 	case errors.Is(err, storage.ErrPolicies):
-		text = "it doesn't understand a policy: " + plain(err)
+		text = "it doesn't understand a policy: " + troubleText(err)
 	default:
 		return
 	}
@@ -192,8 +192,8 @@ func (c *connection) tell(err error) {
 	_ = c.stream.Send(&replicav1.FollowRequest{Message: &replicav1.FollowRequest_Trouble{Trouble: &replicav1.Trouble{Text: text}}})
 }
 
-// plain is an error as a hub shows it.
-func plain(err error) string {
+// troubleText is an error as a hub shows it.
+func troubleText(err error) string {
 	b := []byte(err.Error())
 	b = b[:min(len(b), 900)]
 	for i, c := range b {

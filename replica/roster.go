@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/latchkey/latchkey/internal/disk"
@@ -49,25 +48,7 @@ func writeSealed(path string, m proto.Message, durable bool) error {
 		return err
 	}
 	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil && durable {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	if !durable {
-		return nil
-	}
-	return disk.SyncFolder(filepath.Dir(path))
+	return disk.Replace(path, b, durable)
 }
 
 // saver writes the roster: many who ask at the same time are served by one write.

@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/storage/boltguard"
 )
 
@@ -41,7 +42,7 @@ func (db *DB) Backup(ctx context.Context, path string) (Position, error) {
 	if err != nil {
 		return Position{}, errors.Join(fmt.Errorf("the copy isn't whole: %w", err), os.Remove(temp))
 	}
-	if err := moveInto(temp, path); err != nil {
+	if err := disk.Install(temp, path); err != nil {
 		// It may be there, and a power cut may take it away again.
 		return Position{}, fmt.Errorf("copying the store: %w", errors.Join(err, removeIfThere(path)))
 	}

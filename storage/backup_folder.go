@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/storage/boltguard"
 )
 
@@ -42,7 +43,7 @@ func BackupFolder(dir, path string, lockTimeout time.Duration) (*Report, error) 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the copy isn't whole: %w", err), removeIfThere(temp))
 	}
-	if err := moveInto(temp, path); err != nil {
+	if err := disk.Install(temp, path); err != nil {
 		return nil, fmt.Errorf("copying the store: %w", err)
 	}
 	copied.Path = path

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -59,7 +58,7 @@ func createBolt(path string, fill func(*bbolt.Tx) error) error {
 	if err := errors.Join(err, bolt.Close()); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
-	return moveInto(temp, path)
+	return disk.Install(temp, path)
 }
 
 // copyFile copies a file for good to a place where there is none.
@@ -73,12 +72,4 @@ func copyFile(from io.Reader, to string) (err error) {
 		return errors.Join(err, os.Remove(to))
 	}
 	return nil
-}
-
-// moveInto makes a file that is on the disk take the place of another, for good.
-func moveInto(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
-		return errors.Join(err, os.Remove(from))
-	}
-	return disk.SyncFolder(filepath.Dir(to))
 }

@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/storage/watermark"
 )
 
@@ -203,7 +204,7 @@ func (r *restorer) replace(temp string, w *write, db *DB, out *Restored) error {
 	if err := ownLike(r.folder.dir, temp); err != nil {
 		return err
 	}
-	if err := moveInto(temp, path); err != nil {
+	if err := disk.Install(temp, path); err != nil {
 		return err
 	}
 	marks, err := beginMarks(r.folder, w.mark, r.marks, db.state.Load())

@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
+
+	"github.com/latchkey/latchkey/internal/disk"
 )
 
 // Formats that were:
@@ -50,7 +52,7 @@ func upgradeFile(path string, o Options) error {
 	if _, err := readStore(temp); err != nil {
 		return errors.Join(err, removeIfThere(temp))
 	}
-	return moveInto(temp, path)
+	return disk.Install(temp, path)
 }
 
 // upgradeTransaction copies all that a store of format 1 has, and ends with an

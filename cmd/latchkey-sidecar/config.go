@@ -43,17 +43,10 @@ type config struct {
 	flush     time.Duration // how often usage is written down and reported
 	observe   observe.Options
 
-	from *source           // nil: of no file, for good
+	from reload.Source[*configv1.Sidecar]
 	said *configv1.Sidecar // file and flags
 
 	acceptRollback bool // of the command line alone: it is for one start
-}
-
-// source is what a configuration was read from.
-type source struct {
-	file  string
-	text  []byte
-	flags *configv1.Sidecar
 }
 
 func newCommand() *cobra.Command {
@@ -83,7 +76,11 @@ ends it at once.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := configure(file, flags)
+			from, err := reload.Read(cmd.Context(), file, flags)
+			if err != nil {
+				return err
+			}
+			c, err := configure(from)
 			if err != nil {
 				return err
 			}
@@ -111,54 +108,32 @@ ends it at once.`,
 	return cmd
 }
 
-// configure reads the configuration file, if there is one, and puts the flags over it.
-func configure(file string, flags *configv1.Sidecar) (*config, error) {
-	from := &source{file: file, flags: flags}
-	if file == "" {
-		return from.configure()
-	}
-	var err error
-	if from.text, err = strictyaml.ReadFile(file); err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	return from.configure()
-}
-
-// configure puts the flags over the file, and the defaults below both.
-func (from *source) configure() (*config, error) {
-	file, flags, read := from.file, from.flags, &configv1.Sidecar{}
-	if file != "" {
-		if _, err := strictyaml.Decode(file, from.text, read); err != nil {
-			return nil, err
-		}
-		link.Beside(file, read.Tls)
+// configure puts the defaults below what flags and file say.
+func configure(from reload.Source[*configv1.Sidecar]) (*config, error) {
+	read, said, err := from.Decode(func(file string, read *configv1.Sidecar) { link.Beside(file, read.Tls) })
+	if err != nil {
+		return nil, err
 	}
 	c := &config{
-		data: filepath.Clean(cmp.Or(flags.Data, read.Data, defaultData)),
-		name: cmp.Or(flags.Name, read.Name),
-		tls:  read.Tls,
-		said: reload.Under(read, flags),
+		data: filepath.Clean(cmp.Or(said.Data, defaultData)), name: said.Name, tls: read.Tls,
+		from: from, said: said,
 	}
-	if file != "" {
-		c.from = from
-	}
-	var err error
-	if c.logLevel, err = serve.ParseLevel(c.said.GetLogLevel()); err != nil {
+	if c.logLevel, err = serve.ParseLevel(said.GetLogLevel()); err != nil {
 		return nil, usagef("--log-level: %w", err)
 	}
-	if c.drain, err = serve.ParseDrainDelay(c.said.GetDrainDelay()); err != nil {
+	if c.drain, err = serve.ParseDrainDelay(said.GetDrainDelay()); err != nil {
 		return nil, usagef("--drain-delay: %w", err)
 	}
-	if c.listen, err = serve.ParseAddress(cmp.Or(flags.Listen, read.Listen, "unix:"+filepath.Join(c.data, "authz.sock"))); err != nil {
+	if c.listen, err = serve.ParseAddress(cmp.Or(said.Listen, "unix:"+filepath.Join(c.data, "authz.sock"))); err != nil {
 		return nil, usagef("--listen: %w", err)
 	}
-	if c.http, err = serve.ParseAddress(cmp.Or(flags.Http, read.Http, defaultHTTP)); err != nil {
+	if c.http, err = serve.ParseAddress(cmp.Or(said.Http, defaultHTTP)); err != nil {
 		return nil, usagef("--http: %w", err)
 	}
-	if c.staleness, err = parseStaleness(cmp.Or(flags.MaxStaleness, read.MaxStaleness, defaultStaleness)); err != nil {
+	if c.staleness, err = parseStaleness(cmp.Or(said.MaxStaleness, defaultStaleness)); err != nil {
 		return nil, usagef("--max-staleness: %w", err)
 	}
-	if c.flush, err = strictyaml.ParseWithin(cmp.Or(flags.UsageFlush, read.UsageFlush), usage.DefaultFlush, usage.MinFlush, usage.MaxFlush); err != nil {
+	if c.flush, err = strictyaml.ParseWithin(said.UsageFlush, usage.DefaultFlush, usage.MinFlush, usage.MaxFlush); err != nil {
 		return nil, usagef("--usage-flush: %w", err)
 	}
 	if c.name == "" {
@@ -166,23 +141,19 @@ func (from *source) configure() (*config, error) {
 			return nil, fmt.Errorf("the host has no name (%w): say --name", err)
 		}
 	}
-	if c.observe, err = observe.Configured(flags, file, read); err != nil {
+	if c.observe, err = observe.Configured(from.Flags, from.File, read); err != nil {
 		return nil, usagef("%w", err)
 	}
-	hubs := flags.Hub
-	if len(hubs) == 0 {
-		hubs = read.Hub
-	}
-	return c, c.links(hubs, read)
+	return c, c.links(said)
 }
 
 // links reads which hubs to follow, and how they are known.
-func (c *config) links(hubs []string, read *configv1.Sidecar) (err error) {
-	if len(hubs) == 0 {
+func (c *config) links(said *configv1.Sidecar) (err error) {
+	if len(said.Hub) == 0 {
 		return usagef("no hub is named: say --hub ADDR, the --hub-listen address of `latchkey serve`")
 	}
 	seen := map[serve.Address]bool{}
-	for _, text := range hubs {
+	for _, text := range said.Hub {
 		hub, err := serve.ParseAddress(text)
 		switch {
 		case err != nil:
@@ -200,7 +171,7 @@ func (c *config) links(hubs []string, read *configv1.Sidecar) (err error) {
 			return err
 		}
 	}
-	c.ids, err = link.ParseIdentities("hub_identities", read.GetHubIdentities())
+	c.ids, err = link.ParseIdentities("hub_identities", said.GetHubIdentities())
 	return err
 }
 

@@ -9,9 +9,9 @@ import (
 // reconfigure puts a new content of the configuration file in use: what may change while the process runs, all of it or,
 // if there is a mistake, nothing.
 func (p *process) reconfigure(_ context.Context, text []byte) (restart []string, err error) {
-	from := *p.config.from
-	from.text = text
-	now, err := from.configure()
+	from := p.config.from
+	from.Text = text
+	now, err := configure(from)
 	if err != nil {
 		return nil, err
 	}
@@ -21,21 +21,4 @@ func (p *process) reconfigure(_ context.Context, text []byte) (restart []string,
 		p.log.Warn("connections to hubs that are believed no more were closed", "connections", cut)
 	}
 	return reload.Cold(p.config.said, now.said), nil
-}
-
-// watchHangup reads the configuration file again on SIGHUP.
-func (p *process) watchHangup(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-p.hangup:
-		}
-		if p.file == nil {
-			p.log.Info("SIGHUP: there is no configuration file to read again")
-			continue
-		}
-		p.log.Info("SIGHUP: reading the configuration file again")
-		p.file.Reload(ctx)
-	}
 }

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/signal"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -31,7 +28,7 @@ import (
 type process struct {
 	config *config
 	log    *slog.Logger
-	hangup <-chan os.Signal
+	hangup *reload.Hangup
 
 	db       *storage.DB
 	link     *link.Source // nil: nobody over TCP
@@ -56,17 +53,16 @@ type process struct {
 // runSidecar serves until the context ends. The level is the log's.
 func runSidecar(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelVar) (err error) {
 	// First of all: nobody who asks for the file to be read again means to end the process, whatever it is at.
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+	hangup := reload.NewHangup()
+	defer hangup.Stop()
 
 	p := &process{
 		config: c, log: log, level: level, hangup: hangup, listeners: serve.Listeners{Log: log}, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName),
 		hubs: link.NewAllowList(c.ids),
 	}
 	p.drain.Store(int64(c.drain))
-	if c.from != nil {
-		p.file = reload.NewFile(c.from.file, c.from.text, log, p.reconfigure)
+	if c.from.File != "" {
+		p.file = reload.NewFile(c.from.File, c.from.Text, log, p.reconfigure)
 	}
 	if c.tls != nil {
 		if p.link, err = link.Open(ctx, c.tls, log); err != nil {
@@ -179,7 +175,7 @@ func (p *process) group() (*serve.Group, error) {
 	g.Add(serve.Work, "usage", p.usage.Run)
 	g.Add(serve.Work, "readiness", p.watchReadiness)
 	g.Add(serve.Work, "store", p.store.Watch)
-	g.Add(serve.Work, "SIGHUP", p.watchHangup)
+	g.Add(serve.Work, "SIGHUP", p.hangup.Follow(p.log, p.file.Again()))
 	if p.file != nil {
 		g.Add(serve.Work, "configuration file", p.file.Run)
 	}

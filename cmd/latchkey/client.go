@@ -70,7 +70,7 @@ func addClientIn(cmd *cobra.Command, o *output, f func(*cobra.Command, *client, 
 		if err := c.check(); err != nil {
 			return err
 		}
-		if err := c.link.load(); err != nil {
+		if err := c.link.load(cmd.Context()); err != nil {
 			return err
 		}
 		c.admin = cmp.Or(c.named(cmd), c.admin)

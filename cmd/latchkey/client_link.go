@@ -43,13 +43,17 @@ func (l *clientLink) add(cmd *cobra.Command) {
 }
 
 // load reads the configuration file of commands, if one is named.
-func (l *clientLink) load() error {
+func (l *clientLink) load(ctx context.Context) error {
 	l.read = &configv1.Client{}
 	file := cmp.Or(l.file, os.Getenv("LATCHKEY_CLIENT"))
 	if file == "" {
 		return nil
 	}
-	if err := strictyaml.DecodeFile("the configuration of commands", file, l.read); err != nil {
+	src, err := unlessInterrupted(ctx, func() ([]byte, error) { return strictyaml.ReadFile(file) })
+	if err != nil {
+		return fmt.Errorf("reading the configuration of commands: %w", err)
+	}
+	if _, err := strictyaml.Decode(file, src, l.read); err != nil {
 		return err
 	}
 	link.Beside(file, l.read.Tls)

@@ -157,7 +157,7 @@ func proposed(propose proposals, cmd *cobra.Command, args []string, begun string
 	if f := cmd.Flags().Lookup("admin"); f != nil {
 		if a, ok := f.Value.(*adminValue); ok {
 			c.client = a.client
-			if c.link.load() != nil {
+			if c.link.load(c.ctx) != nil {
 				return nil
 			}
 			c.admin = cmp.Or(c.named(cmd), c.admin)

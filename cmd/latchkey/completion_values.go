@@ -53,7 +53,7 @@ func keysOf(wanted func(*adminv1.Key) bool) proposals {
 
 // keyLine tells a key from others.
 func keyLine(k *adminv1.Key) string {
-	return plain(strings.Join([]string{k.GetPolicy(), k.GetType(), shownAs(k.GetPrefix(), k.GetLast4()), k.GetStatus()}, ", "))
+	return printable(strings.Join([]string{k.GetPolicy(), k.GetType(), shownAs(k.GetPrefix(), k.GetLast4()), k.GetStatus()}, ", "))
 }
 
 func proposeReplicas(c *completer) (list []string) {
@@ -65,7 +65,7 @@ func proposeReplicas(c *completer) (list []string) {
 		return nil
 	}
 	for _, r := range a.Msg.GetReplicas() {
-		list = append(list, r.GetId()+"\t"+plain(r.GetName()))
+		list = append(list, r.GetId()+"\t"+printable(r.GetName()))
 	}
 	return list
 }
@@ -129,7 +129,7 @@ func proposePolicies(c *completer) (list []string) {
 func proposeTypes(c *completer) (list []string) {
 	for _, p := range c.inUse() {
 		for _, t := range p.GetDetails().GetTypes() {
-			what := plain(t.GetDescription())
+			what := printable(t.GetDescription())
 			if what == "" {
 				what = p.GetName()
 			}
@@ -170,14 +170,14 @@ func proposeUrls(c *completer) (list []string) {
 
 func proposeTenants(c *completer) (list []string) {
 	for _, t := range c.people().GetTenants() {
-		list = append(list, t.GetId()+"\t"+plain(strings.TrimSpace(t.GetPlan()+" "+t.GetStatus())))
+		list = append(list, t.GetId()+"\t"+printable(strings.TrimSpace(t.GetPlan()+" "+t.GetStatus())))
 	}
 	return list
 }
 
 func proposePrincipals(c *completer) (list []string) {
 	for _, p := range c.people().GetPrincipals() {
-		list = append(list, p.GetId()+"\t"+plain(strings.TrimSpace(roles(p)+" "+p.GetStatus())))
+		list = append(list, p.GetId()+"\t"+printable(strings.TrimSpace(roles(p)+" "+p.GetStatus())))
 	}
 	return list
 }

@@ -45,7 +45,7 @@ func addPlace(cmd *cobra.Command, f func(*cobra.Command, *place, []string) error
 	cmd.Flags().Var(&adminValue{p.client}, "admin", "admin address of the process that has the store (default $LATCHKEY_ADMIN, or unix:<data>/admin.sock)")
 	p.link.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(p.check(), data(), p.link.load()); err != nil {
+		if err := errors.Join(p.check(), data(), p.link.load(cmd.Context())); err != nil {
 			return err
 		}
 		named := p.named(cmd)

@@ -8,13 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
-	"github.com/latchkey/latchkey/internal/disk"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	"github.com/latchkey/latchkey/storage"
 )
@@ -56,56 +54,30 @@ included: the file is for its owner's eyes (0600).
 	return cmd
 }
 
-// vacant is the check that there is no file yet where one is to be made.
-func vacant(path string) error {
-	switch _, err := os.Lstat(path); {
-	case err == nil:
-		return fmt.Errorf("%s is there already: name a new file, none is written over", path)
-	case !errors.Is(err, os.ErrNotExist):
-		return err
-	}
-	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("the file needs a folder: %w", err)
-	}
-	return nil
-}
-
 // fetch writes a copy of the process's store to a file that isn't there yet.
 // There is one only once the copy was seen to be whole.
-func (p *place) fetch(ctx context.Context, path string) (_ *storage.Report, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600
+func (p *place) fetch(ctx context.Context, path string) (found *storage.Report, err error) {
+	var end *adminv1.BackupEnd
+	err = writeNew(path, func(f *os.File) (err error) {
+		end, err = p.receive(ctx, f)
+		return err
+	}, func(name string) (err error) {
+		found, err = storage.Verify(name)
+		switch at := end.GetPosition(); {
+		case err != nil:
+			return err
+		case len(found.Problems) > 0:
+			return fmt.Errorf("what arrived isn't whole: try again: %w", errors.Join(found.Problems...))
+		case found.Position.Revision != at.GetRevision() || found.Position.Digest.String() != at.GetDigest():
+			return fmt.Errorf("what arrived is at %s, and the process copied revision %d: try again", found.Position, at.GetRevision())
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err == nil {
-			return
-		}
-		if gone := os.Remove(f.Name()); !errors.Is(gone, os.ErrNotExist) {
-			err = errors.Join(err, gone)
-		}
-	}()
-	end, err := p.receive(ctx, f)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return nil, p.whoAsked(ctx, err)
 	}
-	found, err := storage.Verify(f.Name())
-	switch at := end.GetPosition(); {
-	case err != nil:
-		return nil, err
-	case len(found.Problems) > 0:
-		return nil, fmt.Errorf("what arrived isn't whole: try again: %w", errors.Join(found.Problems...))
-	case found.Position.Revision != at.GetRevision() || found.Position.Digest.String() != at.GetDigest():
-		return nil, fmt.Errorf("what arrived is at %s, and the process copied revision %d: try again", found.Position, at.GetRevision())
-	}
-	if err := vacant(path); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return nil, err
-	}
 	found.Path = path
-	return found, disk.SyncFolder(filepath.Dir(path))
+	return found, nil
 }
 
 // receive writes what the process sends, and sees that all of it arrived.

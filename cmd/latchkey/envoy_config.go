@@ -14,7 +14,6 @@ import (
 	"github.com/latchkey/latchkey/envoyconf"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
-	"github.com/latchkey/latchkey/policyfile"
 )
 
 // envoyConfig is the flags of `envoy config`.
@@ -88,7 +87,7 @@ type readPolicy struct {
 func policiesNamed(cmd *cobra.Command, c *client, paths []string) ([]readPolicy, error) {
 	var all []readPolicy
 	if len(paths) > 0 {
-		loaded, err := policyfile.LoadFiles(paths...)
+		loaded, err := loadPolicies(cmd, paths...)
 		for _, l := range loaded {
 			all = append(all, readPolicy{l.Policy.Name(), l.Policy.Environments(), envoyconf.ReadsOf(l.Policy)})
 		}

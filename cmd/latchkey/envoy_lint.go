@@ -13,7 +13,6 @@ import (
 	"github.com/latchkey/latchkey/envoyconf"
 	"github.com/latchkey/latchkey/envoyconf/lint"
 	"github.com/latchkey/latchkey/internal/strictyaml"
-	"github.com/latchkey/latchkey/policyfile"
 )
 
 func newEnvoyLint() *cobra.Command {
@@ -78,7 +77,7 @@ func knownRule(id string) error {
 func lintFile(cmd *cobra.Command, name string, policies []string) ([]lint.Finding, error) {
 	var reads *envoyconf.Reads
 	if len(policies) > 0 {
-		loaded, err := policyfile.LoadFiles(policies...)
+		loaded, err := loadPolicies(cmd, policies...)
 		if err != nil {
 			return nil, err
 		}
@@ -120,9 +119,9 @@ func tellFindings(w io.Writer, name string, found []lint.Finding) error {
 	counts := map[lint.Severity]int{}
 	for _, f := range found {
 		counts[f.Severity]++
-		fmt.Fprintf(&b, "%s:%d:%d: %s: %s [%s]\n", f.File, f.Line, f.Column, f.Severity, plain(f.Message), f.Rule)
+		fmt.Fprintf(&b, "%s:%d:%d: %s: %s [%s]\n", f.File, f.Line, f.Column, f.Severity, printable(f.Message), f.Rule)
 		if f.Path != "" {
-			fmt.Fprintf(&b, "    at   %s\n", plain(f.Path))
+			fmt.Fprintf(&b, "    at   %s\n", printable(f.Path))
 		}
 		fmt.Fprintf(&b, "    why  %s\n    fix  %s\n", f.Why, f.Fix)
 	}

@@ -90,7 +90,7 @@ func explainTable(t *tabwriter.Writer, a *adminv1.ExplainResponse) {
 	if a.GetAllowed() {
 		answer = "allowed"
 	}
-	_, _ = fmt.Fprintf(t, "\n%s\t%s, %d: %s\n", answer, a.GetReason(), a.GetStatus(), plain(a.GetMessage()))
+	_, _ = fmt.Fprintf(t, "\n%s\t%s, %d: %s\n", answer, a.GetReason(), a.GetStatus(), printable(a.GetMessage()))
 	fact(t, "policy", a.GetPolicy())
 	fact(t, "endpoint", a.GetEndpoint())
 	fact(t, "route", a.GetRoute())

@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/latchkey/latchkey/internal/disk"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -103,33 +101,15 @@ func (e *exported) print(cmd *cobra.Command, c *client, file string) error {
 
 // toFile has a file written that is there only once it is whole; or writes to
 // stdout for "-".
-func toFile(cmd *cobra.Command, path string, write func(io.Writer) error) (err error) {
+func toFile(cmd *cobra.Command, path string, write func(io.Writer) error) error {
 	if path == "-" {
 		w := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
 		return errors.Join(write(w), w.Flush())
 	}
-	if err := vacant(path); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(f, 1<<16)
-	err = write(w)
-	if err == nil {
-		err = errors.Join(w.Flush(), f.Sync())
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = vacant(path)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return disk.SyncFolder(filepath.Dir(path))
+	return writeNew(path, func(f *os.File) error {
+		w := bufio.NewWriterSize(f, 1<<16)
+		return errors.Join(write(w), w.Flush())
+	}, nil)
 }
 
 // exportKeys writes all keys that are selected, page by page.

@@ -46,7 +46,7 @@ func importBatches(ctx context.Context, from io.Reader) (<-chan importLines, fun
 		r := importReader{in: bufio.NewReaderSize(from, 1<<16)}
 		for {
 			b := r.batch()
-			if b.count == 0 && b.err == nil {
+			if b.count == 0 && b.err == nil || errors.Is(b.err, errInterrupted) {
 				return
 			}
 			select {

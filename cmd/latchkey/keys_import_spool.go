@@ -6,7 +6,6 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -16,6 +15,7 @@ import (
 // twice is what can be read from its beginning again.
 type twice struct {
 	io.Reader
+	in     *input // nil: it is kept
 	file   *os.File
 	stream func() cipher.Stream // nil: the file is as it is
 }
@@ -27,14 +27,14 @@ func openTwice(cmd *cobra.Command, name string) (*twice, error) {
 	if err != nil {
 		return nil, err
 	}
-	if file, ok := in.(*os.File); ok {
+	if file, ok := in.ReadCloser.(*os.File); ok {
 		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-			return &twice{Reader: file, file: file}, nil
+			return &twice{Reader: in, in: in, file: file}, nil
 		}
 	}
 	t, err := spool(in)
-	if err := closeInput(in, err); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+	if err := in.end(err); err != nil {
+		return nil, err
 	}
 	return t, nil
 }
@@ -73,8 +73,8 @@ func spool(in io.Reader) (_ *twice, err error) {
 
 // rewind goes back to the beginning.
 func (t *twice) rewind() error {
-	t.Reader = t.file
-	if t.stream != nil {
+	t.Reader = t.in
+	if t.in == nil {
 		t.Reader = cipher.StreamReader{S: t.stream(), R: t.file}
 	}
 	_, err := t.file.Seek(0, io.SeekStart)

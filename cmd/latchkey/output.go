@@ -107,7 +107,7 @@ func row(t *tabwriter.Writer, cells ...string) {
 		if c == "" {
 			c = "-"
 		}
-		cells[i] = plain(c)
+		cells[i] = printable(c)
 	}
 	_, _ = fmt.Fprintln(t, strings.Join(cells, "\t")) // Flush returns the error
 }
@@ -119,9 +119,9 @@ func fact(t *tabwriter.Writer, name, value string) {
 	}
 }
 
-// plain is text without what would break a table or steer a terminal: names
+// printable is text without what would break a table or steer a terminal: names
 // and descriptions are free text of others.
-func plain(text string) string {
+func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return '\uFFFD'

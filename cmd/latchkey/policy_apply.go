@@ -30,17 +30,13 @@ and with --yes, it is done.`,
 			return err
 		}
 		q.File, q.Source = args[0], string(text)
-		before, err := c.listPolicies(cmd)
-		if err != nil {
-			return err
-		}
 		if args[0] != "-" && !yes && !q.DryRun && !c.json() && asks(cmd) {
 			if changes, err := c.confirmPolicy(cmd, q); err != nil || !changes {
 				return err
 			}
-			return c.applyPolicy(cmd, q, before, false)
+			return c.applyPolicy(cmd, q, false)
 		}
-		return c.applyPolicy(cmd, q, before, true)
+		return c.applyPolicy(cmd, q, true)
 	})
 	f := cmd.Flags()
 	f.BoolVar(&q.Strand, "strand", false, "do it although live keys lose their type, role, scope or format")
@@ -70,15 +66,13 @@ func (c *client) confirmPolicy(cmd *cobra.Command, q *adminv1.ApplyPolicyRequest
 }
 
 // applyPolicy puts a policy in use, and says what became of it.
-func (c *client) applyPolicy(cmd *cobra.Command, q *adminv1.ApplyPolicyRequest, before []*adminv1.Policy, difference bool) error {
+func (c *client) applyPolicy(cmd *cobra.Command, q *adminv1.ApplyPolicyRequest, difference bool) error {
 	a, err := ask(cmd.Context(), c.policies.ApplyPolicy, q)
 	if err != nil {
 		return err
 	}
 	noteDryRun(cmd, q.DryRun)
-	if a.GetChanged() {
-		noteFile(cmd, before, a.GetPolicy().GetName(), q.File)
-	}
+	noteFile(cmd, a, q.File)
 	return c.print(cmd.OutOrStdout(), a, func(t *tabwriter.Writer) {
 		appliedTable(t, a, q.DryRun)
 		if difference && a.GetDifference().GetOld() != "" {
@@ -90,12 +84,12 @@ func (c *client) applyPolicy(cmd *cobra.Command, q *adminv1.ApplyPolicyRequest, 
 
 // noteFile tells where a policy comes from that the process reads from a file, by
 // its --policy: a restart puts what stands there in use again.
-func noteFile(cmd *cobra.Command, before []*adminv1.Policy, name, by string) {
-	for _, p := range before {
-		if whole, err := filepath.Abs(by); p.GetName() == name && p.GetFile() != "" && (err != nil || whole != p.GetFile()) && by != p.GetFile() {
-			note(cmd, "The process reads the policy %s from %s: change it there too, or a restart puts that one in use again.", name, p.GetFile())
-		}
+func noteFile(cmd *cobra.Command, a *adminv1.ApplyPolicyResponse, applied string) {
+	from := a.GetReplacedFile()
+	if whole, err := filepath.Abs(applied); from == "" || from == applied || err == nil && from == whole {
+		return
 	}
+	note(cmd, "The process reads the policy %s from %s: change it there too, or a restart puts that one in use again.", a.GetPolicy().GetName(), from)
 }
 
 func appliedTable(t *tabwriter.Writer, a *adminv1.ApplyPolicyResponse, dryRun bool) {

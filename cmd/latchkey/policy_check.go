@@ -6,8 +6,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
-	"github.com/latchkey/latchkey/policyfile"
 )
 
 // checkedPolicy is a policy file that is right.
@@ -31,7 +29,7 @@ func newPolicyCheck() *cobra.Command {
 		if err := o.check(); err != nil {
 			return err
 		}
-		all, err := policyfile.LoadFiles(args...)
+		all, err := loadPolicies(cmd, args...)
 		if err != nil {
 			return err
 		}

@@ -39,12 +39,12 @@ func differenceTable(t *tabwriter.Writer, d *adminv1.PolicyDifference) {
 		say("\nin the document")
 	}
 	for _, one := range d.GetDocument() {
-		say("  %s", plain(one.GetPlace()))
+		say("  %s", printable(one.GetPlace()))
 		for _, text := range one.GetOld() {
-			say("    - %s", plain(text))
+			say("    - %s", printable(text))
 		}
 		for _, text := range one.GetNew() {
-			say("    + %s", plain(text))
+			say("    + %s", printable(text))
 		}
 	}
 }
@@ -77,6 +77,6 @@ func routeLines(say func(string, ...any), sign string, routes []*adminv1.RouteDi
 		case sign == "~":
 			text += ", without permissions"
 		}
-		say("%s", plain(text+")"))
+		say("%s", printable(text+")"))
 	}
 }

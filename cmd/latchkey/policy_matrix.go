@@ -22,7 +22,7 @@ func newPolicyMatrix() *cobra.Command {
 		if err := o.check(); err != nil {
 			return err
 		}
-		all, err := policyfile.LoadFiles(args[0])
+		all, err := loadPolicies(cmd, args[0])
 		if err != nil {
 			return err
 		}

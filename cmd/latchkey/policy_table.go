@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +55,7 @@ exit code is 3 where a cell comes out otherwise than the table expects.`,
 		var errs []error
 		failed := false
 		for _, path := range args {
-			r, err := runTable(cmd.Context(), path)
+			r, err := runTable(cmd, path)
 			if err != nil {
 				errs = append(errs, err)
 				continue
@@ -115,8 +114,8 @@ func printResults(w io.Writer, o *output, results []tableResult) error {
 }
 
 // runTable runs one table.
-func runTable(ctx context.Context, path string) (tableResult, error) {
-	t, err := policytable.Load(path)
+func runTable(cmd *cobra.Command, path string) (tableResult, error) {
+	t, err := unlessInterrupted(cmd.Context(), func() (*policytable.Table, error) { return policytable.Load(path) })
 	if err != nil {
 		return tableResult{}, err
 	}
@@ -138,7 +137,7 @@ func runTable(ctx context.Context, path string) (tableResult, error) {
 	}
 	actions := t.Management()
 	r.Cells += len(actions)
-	failures, err := tryActions(ctx, t, actions)
+	failures, err := tryActions(cmd.Context(), t, actions)
 	if err != nil {
 		return tableResult{}, err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -39,17 +38,10 @@ type serveConfig struct {
 	usageHourly time.Duration // how long it is kept by the hour
 
 	observe observe.Options
-	from    *serveSource    // nil: of no file, for good
+	from    reload.Source[*configv1.Serve]
 	said    *configv1.Serve // file and flags
 
 	acceptRollback bool // of the command line alone: it is for one start
-}
-
-// serveSource is what a configuration was read from.
-type serveSource struct {
-	file   string
-	source []byte
-	flags  *configv1.Serve
 }
 
 func newServe() *cobra.Command {
@@ -68,7 +60,11 @@ are answered; a second one ends it at once.`,
 		Example: "  latchkey serve --policy /etc/latchkey/policies --data /var/lib/latchkey",
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := configure(file, flags)
+			from, err := reload.Read(cmd.Context(), file, flags)
+			if err != nil {
+				return err
+			}
+			config, err := configure(from)
 			if err != nil {
 				return err
 			}
@@ -96,49 +92,27 @@ are answered; a second one ends it at once.`,
 	return cmd
 }
 
-// configure reads the configuration file, if there is one, and puts the flags over it.
-func configure(file string, flags *configv1.Serve) (*serveConfig, error) {
-	from := &serveSource{file: file, flags: flags}
-	if file == "" {
-		return from.configure()
-	}
-	var err error
-	if from.source, err = strictyaml.ReadFile(file); err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	return from.configure()
-}
-
-// configure puts the flags over the file, and the defaults below both.
-func (from *serveSource) configure() (*serveConfig, error) {
-	file, flags, read := from.file, from.flags, &configv1.Serve{}
-	if file != "" {
-		if _, err := strictyaml.Decode(file, from.source, read); err != nil {
-			return nil, err
-		}
+// configure puts the defaults below what flags and file say.
+func configure(from reload.Source[*configv1.Serve]) (*serveConfig, error) {
+	read, said, err := from.Decode(func(file string, read *configv1.Serve) {
 		for i, path := range read.Policy {
 			if !filepath.IsAbs(path) {
 				read.Policy[i] = filepath.Join(filepath.Dir(file), path)
 			}
 		}
 		link.Beside(file, read.Tls)
+	})
+	if err != nil {
+		return nil, err
 	}
 	c := &serveConfig{
-		policies: read.Policy,
-		data:     filepath.Clean(cmp.Or(flags.Data, read.Data, defaultData)),
-		said:     reload.Under(read, flags),
+		policies: said.Policy, data: filepath.Clean(cmp.Or(said.Data, defaultData)),
+		from: from, said: said,
 	}
-	if file != "" {
-		c.from = from
-	}
-	if len(flags.Policy) > 0 {
-		c.policies = flags.Policy
-	}
-	var err error
-	if c.logLevel, err = serve.ParseLevel(c.said.GetLogLevel()); err != nil {
+	if c.logLevel, err = serve.ParseLevel(said.GetLogLevel()); err != nil {
 		return nil, usagef("--log-level: %w", err)
 	}
-	if c.drain, err = serve.ParseDrainDelay(c.said.GetDrainDelay()); err != nil {
+	if c.drain, err = serve.ParseDrainDelay(said.GetDrainDelay()); err != nil {
 		return nil, usagef("--drain-delay: %w", err)
 	}
 	in := func(name string) string { return "unix:" + filepath.Join(c.data, name) }
@@ -146,26 +120,26 @@ func (from *serveSource) configure() (*serveConfig, error) {
 		flag, text string
 		into       *serve.Address
 	}{
-		{"--listen", cmp.Or(flags.Listen, read.Listen, in("authz.sock")), &c.listen},
-		{"--admin", cmp.Or(flags.Admin, read.Admin, in("admin.sock")), &c.admin},
-		{"--http", cmp.Or(flags.Http, read.Http, defaultHTTP), &c.http},
+		{"--listen", cmp.Or(said.Listen, in("authz.sock")), &c.listen},
+		{"--admin", cmp.Or(said.Admin, in("admin.sock")), &c.admin},
+		{"--http", cmp.Or(said.Http, defaultHTTP), &c.http},
 	} {
 		if *one.into, err = serve.ParseAddress(one.text); err != nil {
 			return nil, usagef("%s: %w", one.flag, err)
 		}
 	}
-	if at := cmp.Or(flags.HubListen, read.HubListen); at != "" {
+	if at := said.HubListen; at != "" {
 		if c.hubListen, err = serve.ParseAddress(at); err != nil {
 			return nil, usagef("--hub-listen: %w", err)
 		}
 	}
-	if c.usageFlush, err = strictyaml.ParseWithin(cmp.Or(flags.UsageFlush, read.UsageFlush), usage.DefaultFlush, usage.MinFlush, usage.MaxFlush); err != nil {
+	if c.usageFlush, err = strictyaml.ParseWithin(said.UsageFlush, usage.DefaultFlush, usage.MinFlush, usage.MaxFlush); err != nil {
 		return nil, usagef("--usage-flush: %w", err)
 	}
-	if c.usageHourly, err = strictyaml.ParseWithin(cmp.Or(flags.UsageHourly, read.UsageHourly), usage.DefaultHourly, usage.MinHourly, usage.MaxHourly); err != nil {
+	if c.usageHourly, err = strictyaml.ParseWithin(said.UsageHourly, usage.DefaultHourly, usage.MinHourly, usage.MaxHourly); err != nil {
 		return nil, usagef("--usage-hourly: %w", err)
 	}
-	if c.observe, err = observe.Configured(flags, file, read); err != nil {
+	if c.observe, err = observe.Configured(from.Flags, from.File, read); err != nil {
 		return nil, usagef("%w", err)
 	}
 	return c, c.links(read)

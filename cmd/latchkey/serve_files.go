@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey/latchkey/admin"
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/policyfile"
 	policyv1 "github.com/latchkey/latchkey/proto/latchkey/policy/v1"
@@ -33,14 +35,19 @@ type policyFiles struct {
 	reloads     *prometheus.CounterVec
 	lastSuccess prometheus.Gauge
 
+	// Reading and writing may wait for a disk: whoever asks for these doesn't.
 	mu    sync.Mutex
-	paths []string              // files and folders
-	found error                 // why the paths stand for no files; nil if they do
-	files map[string]policyFile // by name of the file
+	paths []string // files and folders
+	shown []string // problems, for people
 
-	said   map[string]saying // by name of the file, for those that are there
-	inUse  map[string]string // the file that each policy last came from
-	unsaid map[string]error  // by policy: it is in use and its file says something else
+	turn   sync.Mutex // of whoever reads the files; it guards what follows
+	reader *policyReader
+	below  map[string][]string   // the files that each path last stood for
+	found  error                 // why some paths stand for no files; nil if all do
+	files  map[string]policyFile // by name of the file
+	said   map[string]saying     // by name of the file, for those that are there
+	inUse  map[string]string     // the file that each policy last came from
+	unsaid map[string]error      // by policy: it is in use and its file says something else
 }
 
 // policyFile is a file as it was last tried.
@@ -61,7 +68,7 @@ func newPolicyFiles(paths []string, a *admin.Server, db *storage.DB, log *slog.L
 			Name: "latchkey_policy_last_reload_success_timestamp_seconds",
 			Help: "When the newest content of every policy file was last found to be in use; 0 for never.",
 		}),
-		files: map[string]policyFile{}, inUse: map[string]string{},
+		reader: newPolicyReader(disk.Patience), below: map[string][]string{}, files: map[string]policyFile{}, inUse: map[string]string{},
 	}
 	for _, result := range []string{"success", "failure"} {
 		f.reloads.WithLabelValues(result)
@@ -77,20 +84,25 @@ func (f *policyFiles) collectors() []prometheus.Collector {
 // policy of its name, which stays in use. Nothing is written before it is known
 // that there is no such error in any of the files themselves.
 func (f *policyFiles) start(ctx context.Context) error {
-	if len(f.paths) == 0 {
+	paths := f.named()
+	if len(paths) == 0 {
 		return nil
 	}
-	files, err := policyfile.Files(f.paths...)
-	if err != nil {
-		return err
+	patient := newPolicyReader(disk.StartPatience)
+	var all []policyText
+	for _, found := range patient.find(ctx, paths) {
+		if found.err != nil {
+			return found.err
+		}
+		all = append(all, patient.read(ctx, found.files)...)
 	}
 	stored, _ := f.db.Documents()
-	if err := mistakesOf(files, stored); err != nil {
+	if err := mistakesOf(all, stored); err != nil {
 		return err
 	}
 	f.reload(ctx)
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.turn.Lock()
+	defer f.turn.Unlock()
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
 		if one := f.files[name]; one.err != nil && stored[one.policy] == nil {
@@ -102,19 +114,18 @@ func (f *policyFiles) start(ctx context.Context) error {
 
 // mistakesOf returns what is wrong with the files, all of it, unless there is a
 // stored policy in place of each bad one.
-func mistakesOf(files []string, stored map[string][]byte) error {
+func mistakesOf(texts []policyText, stored map[string][]byte) error {
 	var all []*policyfile.Loaded
 	var errs []error
 	blocked := false
-	for _, file := range files {
-		src, err := strictyaml.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("reading a policy: %w", err)
+	for _, text := range texts {
+		if text.err != nil {
+			return text.err
 		}
-		loaded, err := policyfile.Load(file, src)
+		loaded, err := policyfile.Load(text.file, text.src)
 		if err != nil {
 			errs = append(errs, err)
-			blocked = blocked || stored[nameOf(file, src)] == nil
+			blocked = blocked || stored[nameOf(text.file, text.src)] == nil
 			continue
 		}
 		all = append(all, loaded)
@@ -130,28 +141,75 @@ func mistakesOf(files []string, stored map[string][]byte) error {
 }
 
 // reload reads the files again and puts in use what is new. It is what the
-// watcher and SIGHUP call, and is safe for concurrent use.
+// watcher and SIGHUP call, and is safe for concurrent use. Once the context ends
+// nothing is done any more.
 func (f *policyFiles) reload(ctx context.Context) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	files, err := policyfile.Files(f.paths...)
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	files, hung, err := f.find(ctx)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil && (f.found == nil || f.found.Error() != err.Error()) {
 		f.log.Error("the policy files can't be found: those in use stay in use", "error", err)
 	}
-	f.found = err
-	if err != nil {
+	if f.found = err; err == nil || errors.Is(err, disk.ErrHung) {
+		f.reread(ctx, files, hung)
+	}
+	if ctx.Err() != nil {
 		return
 	}
+	problems := f.problemsNow()
+	if len(problems) == 0 {
+		f.lastSuccess.SetToCurrentTime()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shown = problems
+}
+
+// find returns the files that the paths stand for, and of those that hang, which
+// is an error too, the files that they stood for.
+func (f *policyFiles) find(ctx context.Context) (files, hung []string, err error) {
+	var errs []error
+	below := map[string][]string{}
+	for _, found := range f.reader.find(ctx, f.named()) {
+		switch {
+		case found.err == nil:
+			files = append(files, found.files...)
+			below[found.path] = found.files
+		case errors.Is(found.err, disk.ErrHung):
+			errs = append(errs, found.err)
+			hung = append(hung, f.below[found.path]...)
+			below[found.path] = f.below[found.path]
+		default: // that of one path is told alone
+			return nil, nil, found.err
+		}
+	}
+	f.below = below
+	return files, hung, errors.Join(errs...)
+}
+
+// reread reads files, and puts in use what is new. Those that hang say what they said.
+func (f *policyFiles) reread(ctx context.Context, files, hung []string) {
 	said, contents := map[string]saying{}, map[string][]byte{}
-	for _, file := range files {
-		src, err := strictyaml.ReadFile(file)
-		if err != nil {
-			policy := f.files[file].policy
-			said[file] = saying{name: policy, bad: true}
-			f.failed(file, policyFile{policy: policy}, fmt.Errorf("reading a policy: %w", err))
+	for _, file := range hung {
+		if last, ok := f.said[file]; ok {
+			said[file] = last
+		}
+	}
+	texts := f.reader.read(ctx, files)
+	if ctx.Err() != nil {
+		return
+	}
+	for _, text := range texts {
+		if text.err != nil {
+			policy := f.files[text.file].policy
+			said[text.file] = saying{name: policy, bad: true}
+			f.failed(text.file, policyFile{policy: policy}, text.err)
 			continue
 		}
-		said[file], contents[file] = f.hear(file, src), src
+		said[text.file], contents[text.file] = f.hear(text.file, text.src), text.src
 	}
 	f.said = said
 	for file, err := range f.clashes() {
@@ -164,11 +222,8 @@ func (f *policyFiles) reload(ctx context.Context) {
 		return ok && last.err == nil && last.sum == said[file].sum
 	})
 	f.apply(ctx, contents)
-	f.forget(files)
+	f.forget(slices.Concat(files, hung))
 	f.findUnsaid()
-	if len(f.problemsLocked()) == 0 {
-		f.lastSuccess.SetToCurrentTime()
-	}
 }
 
 // apply puts files in use. One may wait for another, which gives up a host that
@@ -234,23 +289,32 @@ func (f *policyFiles) forget(files []string) {
 			delete(f.files, file)
 			continue
 		}
-		why := "the file is gone"
-		if _, err := os.Stat(file); err == nil {
-			why = "the file is named no more"
+		why := "the file is named no more"
+		if f.stands(file) {
+			why = "the file is gone"
 		}
 		f.failed(file, policyFile{policy: one.policy},
 			fmt.Errorf("%s, and its policy %s stays in use: put it back, or `latchkey policy remove %s`", why, one.policy, one.policy))
 	}
 }
 
+// stands reports whether a file would be one of those that the paths stand for, if it were there.
+func (f *policyFiles) stands(file string) bool {
+	_, named := f.below[file]
+	for path := range f.below {
+		named = named || filepath.Clean(path) == filepath.Dir(file)
+	}
+	return named
+}
+
 // problems returns what is wrong with the files, for people.
 func (f *policyFiles) problems() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.problemsLocked()
+	return slices.Clone(f.shown)
 }
 
-func (f *policyFiles) problemsLocked() []string {
+func (f *policyFiles) problemsNow() []string {
 	var all []string
 	if f.found != nil {
 		all = append(all, f.found.Error())

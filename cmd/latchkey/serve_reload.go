@@ -11,9 +11,9 @@ import (
 // reconfigure puts a new content of the configuration file in use: what may change while the process runs, all of it or,
 // if there is a mistake, nothing.
 func (p *process) reconfigure(ctx context.Context, source []byte) (restart []string, err error) {
-	from := *p.config.from
-	from.source = source
-	now, err := from.configure()
+	from := p.config.from
+	from.Text = source
+	now, err := configure(from)
 	if err != nil {
 		return nil, err
 	}
@@ -24,19 +24,19 @@ func (p *process) reconfigure(ctx context.Context, source []byte) (restart []str
 		p.log.Warn("connections of replicas that may follow no more were closed", "connections", cut)
 	}
 	if p.files.use(now.policies) {
-		p.watcher.Watch(now.policies...)
+		p.watcher.Watch(ctx, now.policies...)
 		p.files.reload(ctx)
 	}
 	return reload.Cold(p.config.said, now.said), nil
 }
 
 // watchFiles reads the policy files and the configuration file again when they change.
-func (p *process) watchFiles(g *serve.Group) (err error) {
+func (p *process) watchFiles(ctx context.Context, g *serve.Group) (err error) {
 	policies := p.files.named()
 	if len(policies) == 0 && p.file == nil {
 		return nil
 	}
-	if p.watcher, err = serve.NewWatcher(p.log, policies...); err != nil {
+	if p.watcher, err = serve.NewWatcher(ctx, p.log, policies...); err != nil {
 		return err
 	}
 	g.Add(serve.Work, "policy files", func(ctx context.Context) error { return p.watcher.Run(ctx, p.files.reload) })
@@ -46,25 +46,9 @@ func (p *process) watchFiles(g *serve.Group) (err error) {
 	return nil
 }
 
-// watchHangup reads all files again on SIGHUP.
-func (p *process) watchHangup(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-p.hangup:
-		}
-		if p.file != nil {
-			p.log.Info("SIGHUP: reading the configuration file again")
-			p.file.Reload(ctx)
-		}
-		if len(p.files.named()) == 0 {
-			p.log.Info("SIGHUP: there are no policy files to read again")
-			continue
-		}
-		p.log.Info("SIGHUP: reading the policy files again")
-		p.files.reload(ctx)
-	}
+// again is what SIGHUP is to read of the policy files.
+func (f *policyFiles) again() reload.Again {
+	return reload.Again{What: "the policy files", There: func() bool { return len(f.named()) > 0 }, Read: f.reload}
 }
 
 // named returns the files and folders that policies are read from.

@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/latchkey/latchkey/admin"
@@ -29,9 +26,8 @@ import (
 func runServe(ctx context.Context, config *serveConfig, log *slog.Logger, level *slog.LevelVar) (err error) {
 	// First of all: nobody who asks for the files to be read again means to end
 	// the process, whatever it is at.
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+	hangup := reload.NewHangup()
+	defer hangup.Stop()
 
 	memory := serve.NewMemory(log)
 	p := &process{
@@ -75,14 +71,14 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger, level 
 	path, handler = p.copies.handler(p.admin.HandlerOptions()...)
 	extra[path] = handler
 	p.files = newPolicyFiles(config.policies, p.admin, db, log)
-	if config.from != nil {
-		p.file = reload.NewFile(config.from.file, config.from.source, log, p.reconfigure)
+	if config.from.File != "" {
+		p.file = reload.NewFile(config.from.File, config.from.Text, log, p.reconfigure)
 	}
 
 	if err := p.files.start(ctx); err != nil {
 		return err
 	}
-	group, err := p.group()
+	group, err := p.group(ctx)
 	if err != nil {
 		return err
 	}
@@ -101,7 +97,7 @@ type process struct {
 	config  *serveConfig
 	db      *storage.DB
 	log     *slog.Logger
-	hangup  <-chan os.Signal
+	hangup  *reload.Hangup
 	started time.Time
 
 	// What the configuration may change while the process runs.
@@ -132,7 +128,7 @@ type process struct {
 }
 
 // group opens every listener, or none, and returns all that runs.
-func (p *process) group() (*serve.Group, error) {
+func (p *process) group(ctx context.Context) (*serve.Group, error) {
 	check, err := p.listeners.Open("check", p.config.listen, 0o660)
 	if err != nil {
 		return nil, err
@@ -177,8 +173,8 @@ func (p *process) group() (*serve.Group, error) {
 	}
 	g.Add(serve.Work, "readiness", p.watchReadiness)
 	g.Add(serve.Work, "store", p.store.Watch)
-	g.Add(serve.Work, "SIGHUP", p.watchHangup)
-	if err := p.watchFiles(&g); err != nil {
+	g.Add(serve.Work, "SIGHUP", p.hangup.Follow(p.log, p.file.Again(), p.files.again()))
+	if err := p.watchFiles(ctx, &g); err != nil {
 		return nil, p.listeners.Close(err)
 	}
 	return &g, nil

@@ -45,6 +45,9 @@ func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetSt
 	if p.file != nil {
 		problems = append(problems, p.file.Problems()...)
 	}
+	if p.link != nil {
+		problems = append(problems, p.link.Problems()...)
+	}
 	degraded := p.store.Problem()
 	if degraded != nil {
 		what := "the store takes no writes"

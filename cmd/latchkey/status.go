@@ -98,7 +98,7 @@ func problemRows(t *tabwriter.Writer, problems []string) {
 			if i == 0 {
 				name = "problem"
 			}
-			_, _ = fmt.Fprintln(t, name+"\t"+plain(line))
+			_, _ = fmt.Fprintln(t, name+"\t"+printable(line))
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/latchkey/latchkey/internal/disk"
 )
 
 // isTerminal reports whether a stream of a command is a terminal, so that
@@ -30,19 +32,15 @@ var errDeclined = errors.New("nothing was changed: the answer wasn't yes")
 // errDeclined unless the answer is yes. It waits until the context ends.
 func confirm(cmd *cobra.Command, format string, args ...any) error {
 	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+" [y/N] ", args...)
-	answer := make(chan string, 1)
-	go func() {
+	answer, err := disk.Wait(cmd.Context(), func() (string, error) {
 		line, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // an end of input is no yes
-		answer <- strings.ToLower(strings.TrimSpace(line))
-	}()
-	select {
-	case <-cmd.Context().Done():
+		return strings.ToLower(strings.TrimSpace(line)), nil
+	})
+	if err != nil {
 		note(cmd, "")
-		return errDeclined
-	case text := <-answer:
-		if text == "y" || text == "yes" {
-			return nil
-		}
-		return errDeclined
 	}
+	if answer == "y" || answer == "yes" {
+		return nil
+	}
+	return errDeclined
 }

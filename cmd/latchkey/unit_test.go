@@ -20,6 +20,7 @@ import (
 
 	"github.com/latchkey/latchkey/admin"
 	"github.com/latchkey/latchkey/authz"
+	"github.com/latchkey/latchkey/internal/reload"
 	"github.com/latchkey/latchkey/internal/serve"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
@@ -182,7 +183,7 @@ func TestConfigure(t *testing.T) {
 			[]string{"c.yaml"},
 		},
 	} {
-		c, err := configure(test.file, test.flags)
+		c, err := configured(t, test.file, test.flags)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -191,6 +192,16 @@ func TestConfigure(t *testing.T) {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}
+}
+
+// configured is the configuration of a process that is started with a file and flags.
+func configured(t *testing.T, file string, flags *configv1.Serve) (*serveConfig, error) {
+	t.Helper()
+	from, err := reload.Read(t.Context(), file, flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return configure(from)
 }
 
 func TestConfigureLinks(t *testing.T) {
@@ -219,7 +230,7 @@ func TestConfigureLinks(t *testing.T) {
 		if err := os.WriteFile(file, []byte("log_level: info\n"+test.file), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := configure(file, test.flags)
+		c, err := configured(t, file, test.flags)
 		if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v, want %q", name, err, test.says)
 		}

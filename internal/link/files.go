@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -19,17 +20,18 @@ import (
 type files struct {
 	certificate, key, ca string
 	log                  *slog.Logger
+	calls                *disk.Calls
 	open                 sync.Once // the key's rights are told once
 }
 
-func (f *files) read(context.Context) (*material, error) {
+func (f *files) read(ctx context.Context) (*material, error) {
 	// The certificate and its key may be of two moments, when they are replaced
 	// one after the other: they don't fit then, and are read again soon.
-	chain, err := readFile(f.certificate)
+	chain, err := f.readFile(ctx, f.certificate)
 	if err != nil {
 		return nil, fmt.Errorf("tls.certificate: %w", err)
 	}
-	key, err := f.readKey()
+	key, err := f.readKey(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("tls.key: %w", err)
 	}
@@ -43,14 +45,14 @@ func (f *files) read(context.Context) (*material, error) {
 	if err := usable(m.leaf(), "tls.certificate: "+f.certificate); err != nil {
 		return nil, err
 	}
-	if m.roots, err = readCAs(f.ca); err != nil {
+	if m.roots, err = f.readCAs(ctx); err != nil {
 		return nil, fmt.Errorf("tls.ca: %w", err)
 	}
 	return m, nil
 }
 
-func (f *files) readKey() ([]byte, error) {
-	info, err := os.Stat(f.key)
+func (f *files) readKey(ctx context.Context) ([]byte, error) {
+	info, err := disk.Call(ctx, f.calls, f.key, func() (fs.FileInfo, error) { return os.Stat(f.key) })
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func (f *files) readKey() ([]byte, error) {
 			f.log.Warn("every user of this machine may use the private key: take the rights of others from it", "file", f.key, "mode", info.Mode().String())
 		})
 	}
-	return readFile(f.key)
+	return f.readFile(ctx, f.key)
 }
 
 // certificatesOf returns the certificates of a PEM file, which holds nothing else: who may read a certificate mustn't come by
@@ -84,17 +86,19 @@ func certificatesOf(file string, text []byte) ([][]byte, error) {
 // maxFile is more than a bundle of CAs takes.
 const maxFile = 4 << 20
 
-// readFile reads a file that is followed: neither a pipe nor a device without an end may hold up the process.
-func readFile(name string) ([]byte, error) {
-	text, err := disk.Read(name, maxFile)
+// readFile reads a file that is followed: neither a pipe, nor a device without an end, nor a file system that is gone may
+// hold up the process.
+func (f *files) readFile(ctx context.Context, name string) ([]byte, error) {
+	text, err := f.calls.Read(ctx, name, maxFile)
 	if err == nil && len(text) > maxFile {
 		err = fmt.Errorf("%s is larger than the %d bytes that are read", name, maxFile)
 	}
 	return text, err
 }
 
-func readCAs(file string) (*x509.CertPool, error) {
-	text, err := readFile(file)
+func (f *files) readCAs(ctx context.Context) (*x509.CertPool, error) {
+	file := f.ca
+	text, err := f.readFile(ctx, file)
 	if err != nil {
 		return nil, err
 	}
@@ -117,14 +121,17 @@ func readCAs(file string) (*x509.CertPool, error) {
 }
 
 func (f *files) follow(ctx context.Context, take func(*material), failed func(error)) error {
-	watcher, err := serve.NewWatcher(f.log, f.certificate, f.key, f.ca)
+	f.calls = &disk.Calls{}
+	watcher, err := serve.NewWatcher(ctx, f.log, f.certificate, f.key, f.ca)
 	if err != nil {
 		return err
 	}
 	again := func(ctx context.Context) {
-		if m, err := f.read(ctx); err != nil {
+		switch m, err := f.read(ctx); {
+		case ctx.Err() != nil:
+		case err != nil:
 			failed(err)
-		} else {
+		default:
 			take(m)
 		}
 	}

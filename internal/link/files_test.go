@@ -225,13 +225,15 @@ func TestFilesThatChangedBeforeRun(t *testing.T) {
 	s, _ := open(t, linktest.Write(t, dir, ca.Issue(t, hubLeaf), ca))
 	two := ca.Issue(t, hubLeaf)
 	linktest.Write(t, dir, two, ca)
-	over, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	eventually(t, "the certificate of now is in use", func() bool {
+		return s.certificate().Leaf.SerialNumber.Cmp(two.Certificate.SerialNumber) == 0
+	})
 	cancel()
-	if err := s.Run(over); err != nil {
-		t.Fatal(err)
-	}
-	if s.certificate().Leaf.SerialNumber.Cmp(two.Certificate.SerialNumber) != 0 {
-		t.Error("the certificate of before is in use")
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -9,12 +9,15 @@ package link
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	configv1 "github.com/latchkey/latchkey/proto/latchkey/config/v1"
 )
 
@@ -28,7 +31,8 @@ type Source struct {
 	reloads *prometheus.CounterVec
 	expiry  prometheus.GaugeFunc
 
-	problem string // that was told last; of Open and then of Run alone
+	mu      sync.Mutex
+	problem string // that was told last; empty for none
 }
 
 // origin is where a certificate and CAs come from.
@@ -62,7 +66,7 @@ func Open(ctx context.Context, config *configv1.TLS, log *slog.Logger) (*Source,
 	if config.GetWorkloadApi() != "" {
 		s.from = &workload{address: config.GetWorkloadApi(), log: log}
 	} else {
-		s.from = &files{certificate: config.GetCertificate(), key: config.GetKey(), ca: config.GetCa(), log: log}
+		s.from = &files{certificate: config.GetCertificate(), key: config.GetKey(), ca: config.GetCa(), log: log, calls: &disk.Calls{Patience: disk.StartPatience}}
 	}
 	m, err := s.from.read(ctx)
 	if err != nil {
@@ -88,8 +92,7 @@ func (s *Source) Collectors() []prometheus.Collector {
 func (s *Source) Names() []string { return namesOf(s.now.Load().leaf()) }
 
 func (s *Source) take(m *material) {
-	recovered := s.problem != ""
-	s.problem = ""
+	recovered := s.tell("")
 	if m.equal(s.now.Load()) {
 		if recovered {
 			s.log.Info("the certificate and the CAs can be used again: they are those in use")
@@ -101,13 +104,35 @@ func (s *Source) take(m *material) {
 }
 
 func (s *Source) failed(err error) {
-	if err.Error() == s.problem {
+	if !s.tell(err.Error()) {
 		return
 	}
-	s.problem = err.Error()
 	s.reloads.WithLabelValues("failure").Inc()
 	s.log.Error("the certificate or the CAs can't be used: those in use stay in use", "error", err,
 		"expires", s.now.Load().leaf().NotAfter.UTC().Format(time.RFC3339))
+}
+
+// tell notes what is wrong, and reports whether that is something else than before.
+func (s *Source) tell(problem string) (changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed = s.problem != problem
+	s.problem = problem
+	return changed
+}
+
+// Problems returns what is wrong with the certificate, for people.
+func (s *Source) Problems() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	if s.problem != "" {
+		all = append(all, "the certificate or the CAs of links can't be used, and those in use stay so: "+s.problem)
+	}
+	if end := s.now.Load().leaf().NotAfter; time.Now().After(end) {
+		all = append(all, fmt.Sprintf("the certificate of links has expired at %s, and nobody accepts it: put another in its place", end.UTC().Format(time.RFC3339)))
+	}
+	return all
 }
 
 // use puts a certificate and CAs in use.

@@ -70,14 +70,3 @@ func Cold(running, now proto.Message) []string {
 	}
 	return names
 }
-
-// Under returns the configuration of a file as it is under flags, which win over it.
-func Under[M proto.Message](file, flags M) M {
-	all := proto.CloneOf(file)
-	flags.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
-		all.ProtoReflect().Clear(field) // lists would be put together
-		return true
-	})
-	proto.Merge(all, flags)
-	return all
-}

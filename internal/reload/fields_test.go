@@ -92,14 +92,14 @@ func TestFlagsWin(t *testing.T) {
 	file := &configv1.Serve{Policy: []string{"a", "b"}, Listen: "unix:a", LogLevel: "warn", Tls: &configv1.TLS{Key: "k"}}
 	flags := &configv1.Serve{Policy: []string{"c"}, Listen: "unix:b"}
 	want := &configv1.Serve{Policy: []string{"c"}, Listen: "unix:b", LogLevel: "warn", Tls: &configv1.TLS{Key: "k"}}
-	if got := Under(file, flags); !proto.Equal(got, want) {
+	if got := under(file, flags); !proto.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	if len(file.GetPolicy()) != 2 || file.GetListen() != "unix:a" {
 		t.Errorf("what the file says was changed: %v", file)
 	}
 	// What a flag says of a file's field, the file doesn't change.
-	if got := Cold(want, Under(&configv1.Serve{Listen: "unix:x", LogLevel: "warn", Tls: &configv1.TLS{Key: "k"}}, flags)); got != nil {
+	if got := Cold(want, under(&configv1.Serve{Listen: "unix:x", LogLevel: "warn", Tls: &configv1.TLS{Key: "k"}}, flags)); got != nil {
 		t.Errorf("a restart for %v", got)
 	}
 }

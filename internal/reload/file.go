@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 )
@@ -33,6 +34,7 @@ type File struct {
 	pending     prometheus.GaugeFunc
 
 	turn  sync.Mutex        // of whoever reads the file
+	calls disk.Calls        // to read it
 	tried [sha256.Size]byte // the newest content
 
 	// Putting it in use may wait for the disk: whoever asks for these doesn't.
@@ -74,7 +76,7 @@ func (f *File) Collectors() []prometheus.Collector {
 
 // Run reads the file when it has changed, until the context ends.
 func (f *File) Run(ctx context.Context) error {
-	watcher, err := serve.NewWatcher(f.log, f.path)
+	watcher, err := serve.NewWatcher(ctx, f.log, f.path)
 	if err != nil {
 		return err
 	}
@@ -83,11 +85,14 @@ func (f *File) Run(ctx context.Context) error {
 }
 
 // Reload reads the file, and puts in use what is new. What can't be used is told in the log once, and leaves in use what
-// is.
+// is; so is a file that nothing answers for. Once the context ends nothing is done any more.
 func (f *File) Reload(ctx context.Context) {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	source, err := strictyaml.ReadFile(f.path)
+	source, err := f.calls.Read(ctx, f.path, strictyaml.MaxSize)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		f.failed(fmt.Errorf("reading the configuration: %w", err), [sha256.Size]byte{})
 		return

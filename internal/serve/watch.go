@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/latchkey/latchkey/internal/disk"
 )
 
 const (
@@ -26,10 +28,13 @@ const (
 	pollTime = 10 * time.Second
 )
 
-// Watcher tells when files may have changed. It is safe for concurrent use.
+// Watcher tells when files may have changed. Files that hang, as those of a
+// network file system whose server is gone, hold it up for moments only. It is
+// safe for concurrent use.
 type Watcher struct {
 	notify *fsnotify.Watcher
 	log    *slog.Logger
+	calls  disk.Calls
 
 	mu      sync.Mutex
 	paths   []string
@@ -39,49 +44,79 @@ type Watcher struct {
 // NewWatcher watches the folders that hold the given files, and the given
 // folders. A folder sees its files being replaced, links to them included, which
 // a watch on a file doesn't. What can't be watched is polled.
-func NewWatcher(log *slog.Logger, paths ...string) (*Watcher, error) {
+func NewWatcher(ctx context.Context, log *slog.Logger, paths ...string) (*Watcher, error) {
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("watching files: %w", err)
 	}
 	w := &Watcher{notify: notify, log: log, folders: map[string]bool{}}
-	w.Watch(paths...)
+	w.Watch(ctx, paths...)
 	return w, nil
 }
 
 // Watch watches these in place of those before.
-func (w *Watcher) Watch(paths ...string) {
+func (w *Watcher) Watch(ctx context.Context, paths ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.paths = slices.Clone(paths)
-	w.look()
+	w.look(ctx)
 }
 
 // again watches what is in the place of the folders by now: one that was put in
 // the place of another isn't watched yet.
-func (w *Watcher) again() {
+func (w *Watcher) again(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.look()
+	w.look(ctx)
 }
 
-func (w *Watcher) look() {
-	before := w.folders
+// folderErrors is what became of the folders of a path: why each isn't watched, nil
+// if it is.
+type folderErrors map[string]error
+
+func (w *Watcher) look(ctx context.Context) {
+	found := make([]folderErrors, len(w.paths))
+	var all sync.WaitGroup
+	for i, path := range w.paths {
+		all.Go(func() {
+			var err error
+			found[i], err = disk.Call(ctx, &w.calls, path, func() (folderErrors, error) {
+				folders := folderErrors{}
+				for _, folder := range foldersOf(path) {
+					folders[folder] = w.notify.Add(folder)
+				}
+				return folders, nil
+			})
+			if err != nil {
+				found[i] = folderErrors{path: err}
+			}
+		})
+	}
+	all.Wait()
+	if ctx.Err() != nil {
+		return
+	}
+	before, hung := w.folders, false
 	w.folders = map[string]bool{}
-	for _, path := range w.paths {
-		for _, folder := range foldersOf(path) {
+	for _, folders := range found {
+		for folder, err := range folders {
+			hung = hung || errors.Is(err, disk.ErrHung)
 			if _, seen := w.folders[folder]; seen {
 				continue
 			}
-			err := w.notify.Add(folder)
 			w.folders[folder] = err == nil
-			if watched, known := before[folder]; err != nil && (watched || !known) {
+			// Of what hangs those tell who read it.
+			if watched, known := before[folder]; err != nil && !errors.Is(err, disk.ErrHung) && (watched || !known) {
 				w.log.Warn("this folder can't be watched and is read every so often instead", "folder", folder, "every", pollTime.String(), "error", err)
 			}
 		}
 	}
 	for folder, watched := range before {
-		if _, still := w.folders[folder]; watched && !still {
+		switch _, still := w.folders[folder]; {
+		case still || !watched:
+		case hung: // which folders a path has isn't known, and to let go of one may hang too
+			w.folders[folder] = true
+		default:
 			_ = w.notify.Remove(folder) // it may be gone
 		}
 	}
@@ -103,7 +138,9 @@ func foldersOf(path string) []string {
 // Run calls changed once things have settled after each change, and every so
 // often without one, until the context ends. It lets go of the folders then.
 func (w *Watcher) Run(ctx context.Context, changed func(context.Context)) error {
-	defer func() { _ = w.notify.Close() }()
+	defer func() {
+		_, _ = disk.Call(context.WithoutCancel(ctx), &w.calls, "", func() (any, error) { return nil, w.notify.Close() })
+	}()
 	timer := time.NewTimer(pollTime)
 	defer timer.Stop()
 	var since time.Time // when the first change was seen that isn't told yet
@@ -121,7 +158,7 @@ func (w *Watcher) Run(ctx context.Context, changed func(context.Context)) error 
 			return nil
 		case <-timer.C:
 			since = time.Time{}
-			w.again()
+			w.again(ctx)
 			changed(ctx)
 			timer.Reset(pollTime)
 		case event := <-w.notify.Events:

@@ -11,7 +11,7 @@ import (
 // changes returns a channel that gets the content of a file at every call.
 func changes(t *testing.T, file string, watched ...string) <-chan string {
 	t.Helper()
-	w, err := NewWatcher(discard(), watched...)
+	w, err := NewWatcher(t.Context(), discard(), watched...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestWatchSeesFoldersSwap(t *testing.T) {
 
 func TestWatchOtherFiles(t *testing.T) {
 	one, two := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "a")
-	w, err := NewWatcher(discard(), one)
+	w, err := NewWatcher(t.Context(), discard(), one)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestWatchOtherFiles(t *testing.T) {
 			seen <- string(content)
 		})
 	})
-	w.Watch(two)
+	w.Watch(t.Context(), two)
 	write(t, two, "now")
 	waitFor(t, seen, "now")
 }

@@ -2,12 +2,10 @@ package strictyaml
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
 	"github.com/latchkey/latchkey/internal/disk"
-	"google.golang.org/protobuf/proto"
 )
 
 // ReadFile reads a file for [Decode]: all of it, or, of one that is too large
@@ -24,15 +22,4 @@ func ReadStream(name string) ([]byte, error) {
 	}
 	src, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
 	return src, errors.Join(err, f.Close())
-}
-
-// DecodeFile reads a file and decodes it into a message. what says in an error
-// of reading what the file is: "the configuration".
-func DecodeFile(what, name string, into proto.Message) error {
-	src, err := ReadFile(name)
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", what, err)
-	}
-	_, err = Decode(name, src, into)
-	return err
 }

@@ -247,10 +247,10 @@ func (f *File) create() error {
 	f.pendingRows.Store(0)
 	f.senders.Store(0)
 	f.merged = 0
-	if err := os.Rename(temp, f.path); err != nil {
-		return errors.Join(fmt.Errorf("beginning the file of usage: %w", err), os.Remove(temp))
+	if err := disk.Install(temp, f.path); err != nil {
+		return fmt.Errorf("beginning the file of usage: %w", err)
 	}
-	return disk.SyncFolder(f.o.Folder)
+	return nil
 }
 
 // begin opens a file that is whole. The mutex must be held exclusively.

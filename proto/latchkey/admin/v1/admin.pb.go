@@ -3602,7 +3602,10 @@ type ApplyPolicyResponse struct {
 	// Position of the write; the current one where nothing changed.
 	Position *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
 	// How it differs from the one that was in use; absent where it doesn't.
-	Difference    *PolicyDifference `protobuf:"bytes,4,opt,name=difference,proto3" json:"difference,omitempty"`
+	Difference *PolicyDifference `protobuf:"bytes,4,opt,name=difference,proto3" json:"difference,omitempty"`
+	// File that the process reads the one that was in use from, and puts in use
+	// again when it starts; empty where it differs in nothing or came from none.
+	ReplacedFile  string `protobuf:"bytes,5,opt,name=replaced_file,json=replacedFile,proto3" json:"replaced_file,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3663,6 +3666,13 @@ func (x *ApplyPolicyResponse) GetDifference() *PolicyDifference {
 		return x.Difference
 	}
 	return nil
+}
+
+func (x *ApplyPolicyResponse) GetReplacedFile() string {
+	if x != nil {
+		return x.ReplacedFile
+	}
+	return ""
 }
 
 // RemovePolicyRequest takes a policy away.
@@ -6637,14 +6647,15 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n" +
 	"\x06strand\x18\x03 \x01(\bR\x06strand\x12\x17\n" +
 	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x1a\n" +
-	"\breplaces\x18\x05 \x01(\tR\breplaces\"\xe0\x01\n" +
+	"\breplaces\x18\x05 \x01(\tR\breplaces\"\x85\x02\n" +
 	"\x13ApplyPolicyResponse\x121\n" +
 	"\x06policy\x18\x01 \x01(\v2\x19.latchkey.admin.v1.PolicyR\x06policy\x12\x18\n" +
 	"\achanged\x18\x02 \x01(\bR\achanged\x127\n" +
 	"\bposition\x18\x03 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x12C\n" +
 	"\n" +
 	"difference\x18\x04 \x01(\v2#.latchkey.admin.v1.PolicyDifferenceR\n" +
-	"difference\"Z\n" +
+	"difference\x12#\n" +
+	"\rreplaced_file\x18\x05 \x01(\tR\freplacedFile\"Z\n" +
 	"\x13RemovePolicyRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06strand\x18\x02 \x01(\bR\x06strand\x12\x17\n" +
