@@ -91,7 +91,7 @@ func (l *linter) lookAtSocket(pipe node) {
 
 // lookAtInside: a cluster that clients get to is neither the admin interface nor Latchkey.
 func (l *linter) lookAtInside(cluster node, readsOnly bool) {
-	if l.leadsToAdmin(cluster.text()) && !readsOnly {
+	if !readsOnly && slices.ContainsFunc(l.adminsOf(cluster.text()), isOpen) {
 		l.find("admin-routed", cluster, "the cluster "+cluster.text()+" is the admin interface of this Envoy")
 	}
 	if l.isAsked(cluster.text()) {
@@ -99,12 +99,16 @@ func (l *linter) lookAtInside(cluster node, readsOnly bool) {
 	}
 }
 
-// leadsToAdmin reports whether a cluster is an admin interface of this document that answers to more than what is harmless.
-func (l *linter) leadsToAdmin(cluster string) bool {
-	return slices.ContainsFunc(l.survey.admins, func(admin node) bool {
+// adminsOf are the admin interfaces of this document that a cluster leads to.
+func (l *linter) adminsOf(cluster string) (all []node) {
+	asked := l.endpoints(cluster)
+	for _, admin := range l.survey.admins {
 		at := addressOf(admin.get("address"))
-		return isOpen(admin) && slices.ContainsFunc(l.endpoints(cluster), func(a address) bool { return a.reaches(at) })
-	})
+		if slices.ContainsFunc(asked, func(a address) bool { return a.reaches(at) }) {
+			all = append(all, admin)
+		}
+	}
+	return all
 }
 
 // adminPath is how the paths begin that a route leads to; empty where that isn't known.

@@ -75,7 +75,7 @@ func (l *linter) lookAtGoogle(service node) {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	if target.ok() && !strings.HasPrefix(host, "unix:") && !envoyconf.IsLoopback(host) && !service.get("channel_credentials", "ssl_credentials").ok() {
+	if target.ok() && !strings.HasPrefix(target.text(), "unix:") && !envoyconf.IsLoopback(host) && !service.get("channel_credentials", "ssl_credentials").ok() {
 		l.find("check-in-clear", target, "Latchkey is asked at "+target.text()+" without TLS")
 	}
 }

@@ -45,7 +45,7 @@ func (l *linter) wayOfRoute(route node) way {
 	}
 	all := targets(route.get("route"))
 	switch {
-	case len(all) > 0 && !slices.ContainsFunc(all, func(t node) bool { return !l.leadsToAdmin(t.text()) }):
+	case len(all) > 0 && !slices.ContainsFunc(all, func(t node) bool { return len(l.adminsOf(t.text())) == 0 }):
 		return answered // see admin-routed
 	case isHealthPath(pathOf(route)) && !slices.ContainsFunc(all, func(t node) bool { return l.isGuarded(t.text()) }):
 		return health
