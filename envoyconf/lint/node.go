@@ -149,6 +149,9 @@ func snake(name string) string {
 
 // camel is a field's name as protobuf writes it in JSON.
 func camel(snake string) string {
+	if !strings.Contains(snake, "_") {
+		return snake
+	}
 	parts := strings.Split(snake, "_")
 	for i, p := range parts {
 		if i > 0 && p != "" {

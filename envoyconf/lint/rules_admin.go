@@ -94,7 +94,7 @@ func (l *linter) lookAtInside(cluster node, readsOnly bool) {
 	if !readsOnly && slices.ContainsFunc(l.adminsOf(cluster.text()), isOpen) {
 		l.find("admin-routed", cluster, "the cluster "+cluster.text()+" is the admin interface of this Envoy")
 	}
-	if l.isAsked(cluster.text()) {
+	if l.survey.asked[cluster.text()] {
 		l.find("check-routed", cluster, "the cluster "+cluster.text()+" is the one that the ext_authz filter asks")
 	}
 }

@@ -2,7 +2,6 @@ package lint
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -134,14 +133,6 @@ func (l *linter) lookAtFraction(f node) {
 	case key != "":
 		l.findAs("partly-enabled", Warning, f, "the runtime key "+key+" decides which requests are asked about: all, until somebody sets it")
 	}
-}
-
-// asks is the cluster that a filter asks; empty where it asks none.
-func (c check) asks() string { return c.get("grpc_service", "envoy_grpc", "cluster_name").text() }
-
-// isAsked reports whether a filter asks a cluster of this name.
-func (l *linter) isAsked(cluster string) bool {
-	return cluster != "" && slices.ContainsFunc(l.survey.checks, func(c check) bool { return c.asks() == cluster })
 }
 
 func (l *linter) lookAtService(c check) {

@@ -59,7 +59,7 @@ func lookAtKeys(l *linter) {
 		}
 	}
 	for _, cluster := range l.survey.clusters {
-		if l.isAsked(cluster.get("name").text()) {
+		if l.survey.asked[cluster.get("name").text()] {
 			l.lookAtTap(cluster.get("transport_socket", "typed_config"), "the questions to Latchkey")
 		}
 	}

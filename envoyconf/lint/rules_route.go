@@ -178,20 +178,18 @@ func (l *linter) lookAtRoute(route node) {
 
 // lookAtChoices looks for other ways in which a request says where it goes: by a header that names the endpoint, or the host.
 func (l *linter) lookAtChoices(r *routes) {
-	asked := map[string]bool{}
 	for _, scope := range r.scopes() {
 		for _, t := range targets(scope.get("route")) {
-			asked[t.text()] = true
+			for _, c := range l.survey.named[t.text()] {
+				if f := c.get("original_dst_lb_config", "use_http_header"); f.isTrue() {
+					l.findAs("client-chooses", Error, f, "use_http_header: a header says to which address the request goes, after the check")
+				}
+			}
 		}
 		for _, o := range scope.overrides() {
 			if f := o.settings.get("host_rewrite_header"); f.ok() && strings.Contains(o.kind, ".dynamic_forward_proxy.") {
 				l.find("client-chooses", f, "host_rewrite_header: the request says where it goes, after the check")
 			}
-		}
-	}
-	for _, c := range l.survey.clusters {
-		if f := c.get("original_dst_lb_config", "use_http_header"); f.isTrue() && asked[c.get("name").text()] {
-			l.findAs("client-chooses", Error, f, "use_http_header: a header says to which address the request goes, after the check")
 		}
 	}
 }
@@ -214,7 +212,7 @@ func (l *linter) lookAtScope(scope node, exact bool) {
 		}
 		for _, name := range []string{"grpc_service", "http_service"} {
 			f := own.settings.get("check_settings", name)
-			if f.ok() && !l.isAsked(f.get("envoy_grpc", "cluster_name").text()) {
+			if f.ok() && !l.survey.asked[f.get("envoy_grpc", "cluster_name").text()] {
 				l.find("other-check", f, "check_settings has a "+name+" of its own")
 			}
 		}

@@ -20,6 +20,8 @@ type survey struct {
 	counts    []node            // what a rate limit counts requests by: a header
 	twice     bool              // the document has a bootstrap, and what is in it once more
 	named     map[string][]node // clusters
+	asked     map[string]bool   // names of the clusters that filters ask
+	listening [][]address       // of the listener of the same index
 }
 
 // manager is an HTTP connection manager.
@@ -146,8 +148,16 @@ func (s *survey) manager(n node, in place) *manager {
 	return m
 }
 
-// link joins managers with the routes that they get by name, and clusters with their names.
+// link joins managers with the routes that they get by name, clusters with their names and listeners with their addresses.
 func (s *survey) link() {
+	for _, listener := range s.listeners {
+		s.listening = append(s.listening, addressesOf(listener))
+	}
+	s.asked = map[string]bool{}
+	for _, c := range s.checks {
+		s.asked[c.get("grpc_service", "envoy_grpc", "cluster_name").text()] = true
+	}
+	delete(s.asked, "")
 	s.named = map[string][]node{}
 	for _, c := range s.clusters {
 		name := c.get("name").text()

@@ -146,19 +146,25 @@ func (l *linter) leadsNowhere(cluster string) bool {
 	})
 }
 
-// listeners are those of this document that a cluster leads to.
+// addressesOf are where a listener listens.
+func addressesOf(listener node) []address {
+	at := []address{addressOf(listener.get("address"))}
+	if listener.get("internal_listener").Tree != nil {
+		at = append(at, address{"internal", listener.get("name").text(), ""})
+	}
+	for _, more := range listener.get("additional_addresses").items() {
+		at = append(at, addressOf(more.get("address")))
+	}
+	return at
+}
+
+// listenersOf are those of this document that a cluster leads to.
 func (l *linter) listenersOf(cluster string) (all []node) {
-	asked := l.endpoints(cluster)
-	for _, listener := range l.survey.listeners {
-		at := []address{addressOf(listener.get("address"))}
-		if listener.get("internal_listener").Tree != nil {
-			at = append(at, address{"internal", listener.get("name").text(), ""})
-		}
-		for _, more := range listener.get("additional_addresses").items() {
-			at = append(at, addressOf(more.get("address")))
-		}
-		if slices.ContainsFunc(asked, func(a address) bool { return slices.ContainsFunc(at, a.reaches) }) {
-			all = append(all, listener)
+	for _, asked := range l.endpoints(cluster) {
+		for i, listener := range l.survey.listeners {
+			if slices.ContainsFunc(l.survey.listening[i], asked.reaches) {
+				all = append(all, listener)
+			}
 		}
 	}
 	return all
