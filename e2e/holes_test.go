@@ -24,10 +24,16 @@ type opened struct {
 // must not; empty where nothing did.
 type proof struct {
 	hole    string
-	down    bool                       // Latchkey doesn't run
-	closing func(config string) string // what closes the hole where it isn't what is printed
-	moved   func(config string) string // what the hole needs to be on this machine
+	down    bool                                         // Latchkey doesn't run
+	admin   bool                                         // the hole brings an admin interface of its own
+	closing func(config string) string                   // what closes the hole where it isn't what is printed
+	moved   func(t *testing.T, config, pk string) string // what the hole needs to be on this machine
 	through func(*testing.T, opened) string
+}
+
+// by moves an address, or another text, of a hole.
+func by(old, new string) func(*testing.T, string, string) string {
+	return func(_ *testing.T, config, _ string) string { return strings.Replace(config, old, new, 1) }
 }
 
 const kodeyHost = "api.kodey.example"
@@ -82,6 +88,17 @@ func forged(name, value string) func(*testing.T, opened) string {
 	}
 }
 
+// elsewhere is a request that reaches the upstream by another path than was
+// checked.
+func elsewhere(t *testing.T, o opened) string {
+	for _, r := range o.get(t, string(envoytest.Hardened), kodeyHost, "/v1/chat", "authorization: Bearer "+o.pk) {
+		if r.Path != "/v1/chat" {
+			return "with a key for /v1/chat, " + r.Line
+		}
+	}
+	return ""
+}
+
 // said waits until Envoy has logged a request, and looks for what mustn't be in the log.
 func (o opened) said(t *testing.T, path, secret string) string {
 	t.Helper()
@@ -113,17 +130,11 @@ var proofs = []proof{
 	{hole: "paths-found-later", through: unasked("/nowhere")},
 	{hole: "prefix-unchecked", through: unasked("/publications/secret")},
 	{hole: "pattern-unchecked", through: unasked("/v1/members/1.png")},
-	{hole: "lua-after", through: func(t *testing.T, o opened) string {
-		for _, r := range o.get(t, string(envoytest.Hardened), kodeyHost, "/v1/chat", "authorization: Bearer "+o.pk) {
-			if r.Path != "/v1/chat" {
-				return "with a key for /v1/chat, " + r.Line
-			}
-		}
-		return ""
-	}},
+	{hole: "lua-after", through: elsewhere},
+	{hole: "lua-within", through: elsewhere},
 	{
 		hole:  "listener-without-check",
-		moved: func(config string) string { return strings.Replace(config, "port_value: 10001", "port_value: 0", 1) },
+		moved: by("port_value: 10001", "port_value: 0"),
 		through: func(t *testing.T, o opened) string {
 			if !o.envoy.Has("internal") {
 				return ""
@@ -172,7 +183,8 @@ var proofs = []proof{
 	}},
 	{
 		hole:  "admin-for-all",
-		moved: func(config string) string { return strings.Replace(config, "port_value: 9901", "port_value: 0", 1) },
+		admin: true,
+		moved: by("port_value: 9901", "port_value: 0"),
 		through: func(t *testing.T, o opened) string {
 			// Not the address that it would listen on; every address of 127/8 is this machine's.
 			_, port, err := net.SplitHostPort(o.envoy.AdminAddr())
@@ -204,6 +216,7 @@ func TestHolesAreReal(t *testing.T) {
 	}
 	policies := examplePolicies(t)
 	policies = policies[slices.IndexFunc(policies, func(p string) bool { return strings.Contains(p, "kodey") }):][:1]
+	proofs := slices.Concat(proofs, insideProofs)
 	for _, h := range all {
 		if proven := slices.ContainsFunc(proofs, func(p proof) bool { return p.hole == h.Name }); proven != (h.Seen != "") {
 			t.Errorf("the hole %s says that this was seen: %q; and is there a proof: %v", h.Name, h.Seen, proven)
@@ -222,7 +235,7 @@ func TestHolesAreReal(t *testing.T) {
 			}
 			admin := []string{"--envoy-admin", "127.0.0.1:0"}
 			printed := s.printed(t, up, policies, append(flags, admin...)...)
-			if p.hole == "admin-for-all" { // it brings its own
+			if p.admin {
 				printed = s.printed(t, up, policies, flags...)
 			}
 			open, err := all[i].Open(printed)
@@ -230,7 +243,7 @@ func TestHolesAreReal(t *testing.T) {
 				t.Fatal(err)
 			}
 			if p.moved != nil {
-				open = p.moved(open)
+				open = p.moved(t, open, pk.Token)
 			}
 			shut := s.printed(t, up, policies, append(flags, admin...)...)
 			if p.closing != nil {

@@ -41,7 +41,8 @@ func File(name string, src []byte, reads *envoyconf.Reads) ([]Finding, error) {
 	}
 	l.survey.link()
 	for _, look := range []func(*linter){
-		lookAtChecks, lookAtHeaders, lookAtChains, lookAtManagers, lookAtRoutes, lookAtLogs, lookAtClusters, lookAtAdmin,
+		lookAtChecks, lookAtHeaders, lookAtKeys, lookAtFacts, lookAtChains, lookAtConnections, lookAtManagers, lookAtRoutes, lookAtReplies,
+		lookAtLogs, lookAtClusters, lookAtAdmin,
 	} {
 		look(l)
 	}
@@ -57,6 +58,7 @@ type linter struct {
 	reads    envoyconf.Reads
 	policies bool // reads are those of policies, and not a guess
 	survey   survey
+	guarded  map[string]bool // clusters that routes lead to, and whether Latchkey is asked first; nil until it is needed
 	found    []Finding
 }
 

@@ -44,6 +44,12 @@ func TestFragments(t *testing.T) {
 			"  commonHttpProtocolOptions: { headersWithUnderscoresAction: REJECT_REQUEST, maxStreamDuration: 60s }\n  codecType: HTTP1\n" + more
 	}
 	guarded := "  httpFilters:\n  - name: ask" + strings.ReplaceAll(filter, "\n", "\n    ") + "\n"
+	before := func(typ, config string) string {
+		return strings.Replace(guarded, "  httpFilters:\n", "  httpFilters:\n  - { name: y, typedConfig: { '@type': t/envoy.extensions.filters.http."+typ+", "+config+" } }\n", 1)
+	}
+	after := func(typ, config string) string {
+		return "  - { name: x, typedConfig: { '@type': t/envoy.extensions.filters.http." + typ + ", " + config + " } }\n"
+	}
 	const everything = "  routeConfig: { name: r, virtualHosts: [{ name: all, domains: ['*'], routes: [{ match: { prefix: / }, route: { cluster: api } }] }] }\n"
 	for name, c := range map[string]struct {
 		src  string
@@ -67,6 +73,29 @@ func TestFragments(t *testing.T) {
 		"a filter from elsewhere":      {manager("  httpFilters: [{ name: e, configDiscovery: { typeUrls: [t/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz] } }]\n" + everything), []string{"check-unseen"}},
 		"a script from elsewhere":      {manager(guarded + "  - { name: w, configDiscovery: { typeUrls: [t/envoy.extensions.filters.http.wasm.v3.Wasm] } }\n" + everything), []string{"rewrites-after"}},
 		"a wrapped script":             {manager(guarded + "  - { name: w, typedConfig: { '@type': t/xds.type.v3.TypedStruct, type_url: t/envoy.extensions.filters.http.wasm.v3.Wasm, value: {} } }\n" + everything), []string{"rewrites-after"}},
+		"HTTP/3":                       {strings.Replace(manager(guarded+everything), "codecType: HTTP1", "codecType: HTTP3", 1), []string{"shared-connection"}},
+		"HTTP/3, and one bad request":  {strings.Replace(manager(guarded+everything), "codecType: HTTP1", "codecType: HTTP3\n  http3ProtocolOptions: { overrideStreamErrorOnInvalidHttpMessage: true }", 1), nil},
+		"a tap for who asks":           {manager(before("tap.v3.Tap", "commonConfig: { adminConfig: { configId: x } }") + everything), []string{"tapped"}},
+		"a tap behind the check":       {manager(guarded + after("tap.v3.Tap", "commonConfig: { adminConfig: { configId: x } }") + everything), nil},
+		"a key that is injected":       {manager(before("credential_injector.v3.CredentialInjector", "credential: { typedConfig: { '@type': t/Generic } }") + everything), []string{"credential-given"}},
+		"another header's credential":  {manager(before("credential_injector.v3.CredentialInjector", "credential: { typedConfig: { '@type': t/Generic, header: x-upstream } }") + everything), nil},
+		"a key from another header":    {manager(before("header_mutation.v3.HeaderMutation", "mutations: { requestMutations: [{ append: { header: { key: Authorization, value: 'Bearer %REQ(x-key)%' } } }] }") + everything), nil},
+		"a key in metadata":            {manager(before("header_to_metadata.v3.Config", "requestRules: [{ header: Authorization, onHeaderPresent: { key: k } }]") + everything), []string{"credential-copied"}},
+		"a key in filter state":        {manager(before("set_filter_state.v3.Config", "onRequestHeaders: [{ objectKey: k, formatString: { textFormatSource: { inlineString: '%REQ(authorization)%' } } }]") + everything), []string{"credential-copied"}},
+		"a limit in front":             {manager(before("ratelimit.v3.RateLimit", "domain: x") + strings.Replace(everything, "name: all,", "name: all, rateLimits: [{ actions: [{ metadata: { metadataKey: { key: envoy.filters.http.ext_authz } } }] }],", 1)), []string{"facts-too-early"}},
+		"a limit on both sides":        {manager(before("ratelimit.v3.RateLimit", "domain: x") + after("ratelimit.v3.RateLimit", "domain: x") + strings.Replace(everything, "name: all,", "name: all, rateLimits: [{ actions: [{ metadata: { metadataKey: { key: envoy.filters.http.ext_authz } } }] }],", 1)), nil},
+		"facts of a processor":         {manager(guarded + after("ext_proc.v3.ExternalProcessor", "observabilityMode: true, metadataOptions: { receivingNamespaces: { untyped: [envoy.filters.http.ext_authz] } }") + everything), []string{"metadata-forged"}},
+		"a processor of answers":       {manager(guarded + after("ext_proc.v3.ExternalProcessor", "processingMode: { requestHeaderMode: SKIP }") + everything), nil},
+		"a processor of requests":      {manager(guarded + after("ext_proc.v3.ExternalProcessor", "processingMode: { requestHeaderMode: SEND }") + everything), []string{"rewrites-after"}},
+		"a claim as a header":          {manager(guarded + after("jwt_authn.v3.JwtAuthentication", "providers: { p: { claimToHeaders: [{ headerName: x-latchkey-principal, claimName: sub }] } }") + everything), []string{"identity-changed"}},
+		"filters of a chain":           {manager("  httpFilters:\n  - name: c\n    typed_config:\n      '@type': t/envoy.extensions.filters.http.filter_chain.v3.FilterChainConfig\n      default_filter_chain:\n        filters:\n        - name: ask" + strings.ReplaceAll(filter, "\n", "\n          ") + "\n        - { name: w, typed_config: { '@type': t/envoy.extensions.filters.http.wasm.v3.Wasm } }\n" + everything), []string{"conditional-check", "rewrites-after"}},
+		"filters that are picked":      {manager(guarded + "  - { name: c, typedConfig: { '@type': t/envoy.extensions.filters.http.composite.v3.Composite, matcher: { onNoMatch: { action: { typedConfig: { '@type': t/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction, dynamicConfig: { configDiscovery: { typeUrls: [t/envoy.extensions.filters.http.rbac.v3.RBAC] } } } } } } } }\n" + everything), nil},
+		"filters that a route picks":   {manager(guarded + "  - { name: c, typedConfig: { '@type': t/envoy.extensions.filters.http.filter_chain.v3.FilterChainConfig } }\n" + strings.Replace(everything, "name: all,", "name: all, typedPerFilterConfig: { c: { '@type': t/envoy.extensions.filters.http.filter_chain.v3.FilterChainConfigPerRoute, filterChain: { filters: [{ typedConfig: { '@type': t/envoy.extensions.filters.http.golang.v3alpha.Config } }] } } },", 1)), []string{"rewrites-after"}},
+		"routes on demand":             {manager(guarded + after("on_demand.v3.OnDemand", "") + everything), []string{"rewrites-after"}},
+		"a span's name":                {manager("  tracing: { operation: '%REQ(authorization)%' }\n" + guarded + everything), []string{"trace-credential", "trace-query"}},
+		"a host out of the path":       {"name: r\nvirtual_hosts: [{ name: all, domains: ['*'], routes: [{ match: { prefix: / }, route: { cluster: api, host_rewrite_path_regex: {} } }] }]", []string{"client-chooses"}},
+		"gRPC of Google's":             {strings.Replace(filter, "envoy_grpc: { cluster_name: authz }", "google_grpc: { target_uri: 'dns:///latchkey.example:9000' }", 1), []string{"check-in-clear"}},
+		"gRPC of Google's, here":       {strings.Replace(filter, "envoy_grpc: { cluster_name: authz }", "google_grpc: { target_uri: 'unix:/run/authz.sock' }", 1), nil},
 		"anchors":                      {"a: &a { failure_mode_allow: true, grpc_service: {} }\nb: [*a, *a]", []string{"all-headers-shown", "failure-mode-allow", "mutations-open", "raw-headers", "status-on-error", "validate-mutations"}},
 	} {
 		t.Run(name, func(t *testing.T) {

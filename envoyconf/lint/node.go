@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,8 +115,43 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
+// within visits a value and all that stands in it, each with the name of the field that holds it, or the list that it is in, in
+// snake_case. Where visit returns false it goes no deeper.
+func (n node) within(visit func(field string, n node) bool) { n.visit("", visit) }
+
+func (n node) visit(field string, visit func(string, node) bool) {
+	if !n.ok() || !visit(field, n) {
+		return
+	}
+	for _, item := range n.items() {
+		item.visit(field, visit)
+	}
+	for name, value := range n.members() {
+		value.visit(snake(name), visit)
+	}
+}
+
+// oneOf reports whether the text of a value is one of these.
+func oneOf(n node, texts ...string) bool { return slices.Contains(texts, n.text()) }
+
+// snake is a field's name as it stands in a .proto file.
+func snake(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		if r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+			r += 'a' - 'A'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
 // camel is a field's name as protobuf writes it in JSON.
 func camel(snake string) string {
+	if !strings.Contains(snake, "_") {
+		return snake
+	}
 	parts := strings.Split(snake, "_")
 	for i, p := range parts {
 		if i > 0 && p != "" {

@@ -43,7 +43,7 @@ type Finding struct {
 
 // Rules returns all rules, those of one subject together.
 func Rules() []Rule {
-	return slices.Concat(checkRules, headerRules, chainRules, managerRules, routeRules, logRules, clusterRules, adminRules)
+	return slices.Concat(checkRules, headerRules, keyRules, factRules, chainRules, bytesRules, managerRules, routeRules, replyRules, logRules, clusterRules, adminRules)
 }
 
 func ruleOf(id string) Rule {

@@ -13,11 +13,6 @@ var chainRules = []Rule{
 		"add the filter that `latchkey envoy config --part filter` prints before the router",
 	},
 	{
-		"bypass-chain", Warning, "connections that match this filter chain are not asked about",
-		"the chain passes bytes on without reading requests, beside one that asks",
-		"take the chain out, or give it a listener of its own that strangers can't reach",
-	},
-	{
 		"rewrites-after", Error, "a request reaches the API as another than was checked",
 		"a filter behind the check can change path, host and headers, and have the route chosen anew",
 		"put it before the ext_authz filter, or take it out",
@@ -39,140 +34,160 @@ var chainRules = []Rule{
 	},
 }
 
-// What filters do, by the part of their type's name after filters.http.
-var (
-	// programs are filters that do whatever somebody has written.
-	programs = []string{"lua", "wasm", "golang", "ext_proc", "dynamic_modules", "composite"}
-	// rewriters change requests and do nothing else.
-	rewriters = []string{"header_mutation", "grpc_json_transcoder", "grpc_json_reverse_transcoder", "connect_grpc_bridge", "grpc_http1_reverse_bridge", "mcp_router", "mcp_json_rest_bridge"}
-	caches    = []string{"cache", "cache_v2"}
-	answerers = []string{"health_check", "file_server", "oauth2", "aws_lambda"}
-	// quiet filters refuse, count, delay, compress, or add what concerns no policy.
-	quiet = []string{
-		"router", "ext_authz", "buffer", "compressor", "decompressor", "cors", "csrf", "fault", "ratelimit", "rate_limit_quota",
-		"local_ratelimit", "bandwidth_limit", "admission_control", "adaptive_concurrency", "rbac", "jwt_authn", "health_check",
-		"grpc_stats", "grpc_web", "grpc_http1_bridge", "stateful_session", "on_demand", "aws_request_signing", "aws_lambda",
-		"gcp_authn", "credential_injector", "set_metadata", "set_filter_state", "header_to_metadata", "json_to_metadata",
-		"file_system_buffer", "kill_request", "original_src", "proto_message_extraction", "thrift_to_metadata", "api_key_auth",
-	}
-)
-
 func lookAtChains(l *linter) {
 	for _, m := range l.survey.managers {
 		if m.guard < 0 {
-			if !m.outbound && !answersItself(m) && m.get("http_filters").ok() {
-				l.find("no-check", m.node, "this connection manager has no ext_authz filter")
-			}
+			l.lookAtUnguarded(m)
 			continue
 		}
 		// An upgrade may have filters of its own, in place of the others.
-		for _, upgrade := range m.get("upgrade_configs").items() {
-			if filters := upgrade.get("filters"); len(filters.items()) > 0 && !holdsCheck(filters) {
+		for i, upgrade := range m.get("upgrade_configs").items() {
+			if own := m.upgrades[i]; len(own.filters) > 0 && own.guard < 0 {
 				l.find("no-check", upgrade, "upgrades to "+upgrade.get("upgrade_type").text()+" have filters of their own, without ext_authz")
 			}
 		}
-		for _, f := range m.filters[:m.guard] {
-			if slices.Contains(programs, f.kind) || slices.Contains(caches, f.kind) || slices.Contains(answerers, f.kind) && !f.config.get("pass_through_mode").isTrue() {
-				l.find("answers-before", f.node, "the filter "+f.kind+" stands before ext_authz")
-			}
-		}
-		for _, f := range m.filters[m.guard+1:] {
-			switch {
-			case slices.Contains(caches, f.kind):
-				l.find("shared-cache", f.node, "the filter "+f.kind+" stands after ext_authz")
-			case slices.Contains(programs, f.kind), slices.Contains(rewriters, f.kind):
-				if f.kind != "header_mutation" || f.config.get("mutations", "request_mutations").ok() {
-					l.find("rewrites-after", f.node, "the filter "+f.kind+" stands after ext_authz")
-				}
-			case f.config.ok() && !slices.Contains(quiet, f.kind) && !strings.Contains(f.get("name").text(), "stats"):
-				name, _ := f.get("typed_config").typed()
-				l.find("unknown-after", f.node, "the filter "+name+" stands after ext_authz")
-			}
+		for _, c := range m.chains() {
+			l.lookAround(c)
 		}
 	}
-	for _, listener := range l.survey.listeners {
-		l.lookAtChainsOf(listener)
+	for _, r := range l.survey.routes {
+		l.lookAtOverrides(r)
 	}
 	for _, cluster := range l.survey.clusters {
-		l.lookAtUpstreamFilters(cluster)
+		for _, options := range cluster.get("typed_extension_protocol_options").members() {
+			_, message := options.typed()
+			l.lookAtUpstreamFilters(message.get("http_filters"), "a cluster")
+		}
 	}
 }
 
-// lookAtUpstreamFilters looks at the filters of a cluster, which come after all of those of a listener.
-func (l *linter) lookAtUpstreamFilters(cluster node) {
-	for _, options := range cluster.get("typed_extension_protocol_options").members() {
-		_, message := options.typed()
-		for _, f := range filtersOf(message) {
-			if slices.Contains(programs, f.kind) || slices.Contains(rewriters, f.kind) {
-				l.find("rewrites-after", f.node, "the filter "+f.kind+" of a cluster comes after ext_authz")
+// lookAtUnguarded looks at a manager that asks nobody.
+func (l *linter) lookAtUnguarded(m *manager) {
+	if m.outbound || !m.get("http_filters").ok() {
+		return
+	}
+	switch way := l.wayOf(m); {
+	case way == answered:
+	case way == health && l.survey.guarded():
+		l.findAs("no-check", Note, m.node, "this connection manager has no ext_authz filter, and seems to be for health checks alone")
+	case !l.behindCheck(m.listener):
+		l.find("no-check", m.node, "this connection manager has no ext_authz filter")
+	}
+}
+
+// lookAround looks at the filters before and behind the one that asks Latchkey.
+func (l *linter) lookAround(c chain) {
+	for _, outer := range c.before() {
+		for _, f := range outer.parts() {
+			switch {
+			case slices.Contains(caches, f.kind) && l.cachesKeys():
+				l.findAs("answers-before", Error, f.node, "the filter "+f.kind+" stands before ext_authz, and hands what a key has opened to whoever has none")
+			case slices.Contains(programs, f.kind), slices.Contains(caches, f.kind), slices.Contains(answerers, f.kind) && !isProbe(f):
+				l.find("answers-before", f.node, "the filter "+f.kind+" stands before ext_authz")
+			case f.kind == "buffer":
+				l.find("body-sent", f.node, "the filter buffer stands before ext_authz")
+			}
+		}
+	}
+	after := c.after()
+	if asking := c.filters[c.guard]; strings.HasSuffix(asking.typ, ".FilterChainConfig") {
+		// What stands behind the check in a chain of its own does so here.
+		inside := asking.parts()
+		after = append(inside[slices.IndexFunc(inside, func(f filter) bool { return f.kind == "ext_authz" })+1:], after...)
+	}
+	for _, outer := range after {
+		for _, f := range outer.parts() {
+			l.lookAfter(f)
+		}
+		if outer.kind == "router" {
+			l.lookAtUpstreamFilters(outer.config.get("upstream_http_filters"), "the router")
+		}
+	}
+}
+
+// cachesKeys reports whether a key may stand where Envoy's cache doesn't look for one: it keeps answers to requests that have no
+// authorization.
+func (l *linter) cachesKeys() bool {
+	return slices.ContainsFunc(l.reads.Credentials, func(name string) bool { return name != "authorization" })
+}
+
+// isProbe reports whether a filter answers for no more than Envoy's own health.
+func isProbe(f filter) bool {
+	return f.kind == "health_check" && (f.config.get("pass_through_mode").isTrue() || slices.ContainsFunc(f.config.get("headers").items(), func(h node) bool { return h.get("name").text() == ":path" }))
+}
+
+// lookAfter looks at a filter that stands behind the check.
+func (l *linter) lookAfter(f filter) {
+	switch {
+	case slices.Contains(caches, f.kind):
+		l.find("shared-cache", f.node, "the filter "+f.kind+" stands after ext_authz")
+	case l.rewrites(f):
+		l.find("rewrites-after", f.node, "the filter "+f.kind+" stands after ext_authz")
+	case f.kind == "on_demand":
+		l.findAs("rewrites-after", Warning, f.node, "the filter on_demand finds routes after ext_authz, for requests that it didn't ask about")
+	case slices.ContainsFunc(slices.Concat(programs, rewriters, quiet), func(kind string) bool { return kind == f.kind }), !f.config.ok(), strings.Contains(f.get("name").text(), "stats"):
+	case f.kind == "custom_response": // see answers-changed
+	default:
+		l.find("unknown-after", f.node, "the filter "+f.typ+" stands after ext_authz")
+	}
+	l.lookAtSetters(f)
+}
+
+// setters are fields of filters that name a header which they set.
+var setters = []string{"forward_payload_header", "forward_username_header", "header_name", "header"}
+
+// lookAtSetters looks at quiet filters that tell the API something in a header: it may be one in which Latchkey does.
+func (l *linter) lookAtSetters(f filter) {
+	if !slices.Contains([]string{"jwt_authn", "basic_auth", "api_key_auth", "geoip", "ip_tagging", "credential_injector", "mcp"}, f.kind) {
+		return
+	}
+	f.config.within(func(field string, n node) bool {
+		if slices.Contains(setters, field) && n.text() != "" && l.isFact(n.text()) {
+			l.find("identity-changed", n, "the filter "+f.kind+" stands after ext_authz and sets "+n.text())
+		}
+		return true
+	})
+}
+
+// lookAtUpstreamFilters looks at filters that come after all of those of a listener.
+func (l *linter) lookAtUpstreamFilters(list node, of string) {
+	for _, outer := range filtersOf(list) {
+		for _, f := range outer.parts() {
+			if l.rewrites(f) {
+				l.find("rewrites-after", f.node, "the filter "+f.kind+" of "+of+" comes after ext_authz")
 			}
 		}
 	}
 }
 
-// answersItself reports whether no route of a manager leads anywhere: all are redirects or fixed answers, or there are none.
-func answersItself(m *manager) bool {
-	routes := m.get("route_config")
-	if !routes.ok() || routes.get("vhds").ok() {
-		return false
-	}
-	for _, host := range routes.get("virtual_hosts").items() {
-		if host.get("matcher").ok() {
-			return false
-		}
-		for _, route := range host.get("routes").items() {
-			if !route.get("redirect").ok() && !route.get("direct_response").ok() {
-				return false
+// lookAtOverrides looks at what routes say of filters that stand behind the check.
+func (l *linter) lookAtOverrides(r *routes) {
+	for _, scope := range r.scopes() {
+		for _, o := range scope.overrides() {
+			if !r.isAfter(o.name) {
+				continue
 			}
-		}
-	}
-	return true
-}
-
-// lookAtChainsOf compares the filter chains of a listener: where one asks, none may pass bytes on, and no other listener may
-// pass them on to where one that asks leads.
-func (l *linter) lookAtChainsOf(listener node) {
-	chains := listener.get("filter_chains").items()
-	if last := listener.get("default_filter_chain"); last.ok() {
-		chains = append(chains, last)
-	}
-	guarded := slices.ContainsFunc(chains, holdsCheck)
-	for _, chain := range chains {
-		for _, f := range chain.get("filters").items() {
-			name, proxy := f.get("typed_config").typed()
-			switch cluster := proxy.get("cluster").text(); {
-			case !strings.HasSuffix(name, ".TcpProxy"):
-			case guarded:
-				l.find("bypass-chain", chain, "this filter chain is a TCP proxy, and another one of the listener asks Latchkey")
-			case cluster != "" && slices.Contains(l.guarded(), cluster):
-				l.find("bypass-chain", chain, "this filter chain is a TCP proxy to the cluster "+cluster+", for which another listener asks Latchkey")
+			all := filtersIn(o.settings)
+			if own := filterOf(o.at, o.kind, o.settings); own.kind == "lua" && o.settings.get("source_code").ok() || own.kind == "header_mutation" {
+				all = []filter{own}
 			}
-		}
-	}
-}
-
-// guarded are the clusters that requests get to once they were asked about.
-func (l *linter) guarded() (clusters []string) {
-	for _, r := range l.survey.routes {
-		if !slices.ContainsFunc(r.managers, func(m *manager) bool { return m.guard >= 0 }) {
-			continue
-		}
-		for _, host := range r.get("virtual_hosts").items() {
-			for _, route := range host.get("routes").items() {
-				action := route.get("route")
-				clusters = append(clusters, action.get("cluster").text())
-				for _, one := range action.get("weighted_clusters", "clusters").items() {
-					clusters = append(clusters, one.get("name").text())
+			for _, f := range all {
+				if l.rewrites(f) {
+					l.find("rewrites-after", f.node, "the filter "+f.kind+", as a route has it, stands after ext_authz")
 				}
 			}
 		}
 	}
-	return clusters
 }
 
 // rewritten reports whether a filter behind the check may choose the route anew.
-func (m *manager) rewritten() bool {
-	return m.guard >= 0 && slices.ContainsFunc(m.filters[m.guard+1:], func(f filter) bool {
-		return slices.Contains(programs, f.kind) || slices.Contains(rewriters, f.kind)
-	})
+func (m *manager) rewritten(l *linter) bool {
+	for _, c := range m.chains() {
+		for _, outer := range c.after() {
+			if slices.ContainsFunc(outer.parts(), l.routesAnew) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -80,10 +80,11 @@ func lookAtChecks(l *linter) {
 		if f := c.get("shadow_mode"); f.isTrue() {
 			l.find("shadow-mode", f, "shadow_mode is on")
 		}
-		for _, name := range []string{"filter_enabled", "filter_enabled_metadata"} {
-			if f := c.get(name); f.ok() && !c.get("deny_at_disable", "default_value").isTrue() {
-				l.find("partly-enabled", f, name+" decides which requests are asked about")
+		if !c.get("deny_at_disable", "default_value").isTrue() {
+			if f := c.get("filter_enabled_metadata"); f.ok() {
+				l.find("partly-enabled", f, "filter_enabled_metadata decides which requests are asked about")
 			}
+			l.lookAtFraction(c.get("filter_enabled"))
 		}
 		l.lookAtService(c)
 		if code := c.get("status_on_error", "code").text(); code != "ServiceUnavailable" && code != "503" {
@@ -105,11 +106,32 @@ func lookAtChecks(l *linter) {
 		if f := c.get("clear_route_cache"); f.isTrue() {
 			l.find("route-cache-cleared", f, "clear_route_cache is on")
 		}
+		if f := c.get("clear_route_cache_headers"); len(f.items()) > 0 {
+			l.find("route-cache-cleared", f, "clear_route_cache_headers has the route chosen anew")
+		}
 	}
 	for _, m := range l.survey.managers {
-		if m.guard >= 0 {
-			l.lookAtCondition(m.filters[m.guard])
+		for _, c := range m.chains() {
+			l.lookAtCondition(c.filters[c.guard])
 		}
+	}
+}
+
+// denominators are the wholes of Envoy's fractions.
+var denominators = map[string]float64{"": 100, "HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
+
+// lookAtFraction: all requests are asked about, and nobody can change that while Envoy runs.
+func (l *linter) lookAtFraction(f node) {
+	if !f.ok() {
+		return
+	}
+	share, _ := f.get("default_value", "numerator").number()
+	key := f.get("runtime_key").text()
+	switch all := share > 0 && share >= denominators[f.get("default_value", "denominator").text()]; {
+	case !all:
+		l.find("partly-enabled", f, "filter_enabled decides which requests are asked about")
+	case key != "":
+		l.findAs("partly-enabled", Warning, f, "the runtime key "+key+" decides which requests are asked about: all, until somebody sets it")
 	}
 }
 

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -48,25 +49,34 @@ const defaultLimit = 1024
 func lookAtClusters(l *linter) {
 	looked := map[string]bool{}
 	for _, c := range l.survey.checks {
+		l.lookAtGoogle(c.get("grpc_service", "google_grpc"))
 		at := c.get("grpc_service", "envoy_grpc", "cluster_name")
 		if !at.ok() || looked[at.text()] {
 			continue
 		}
 		looked[at.text()] = true
-		found := false
-		for _, cluster := range l.survey.clusters {
-			if cluster.get("name").text() == at.text() {
-				found = true
-				l.lookAtCluster(cluster)
-			}
+		for _, cluster := range l.survey.named[at.text()] {
+			l.lookAtCluster(cluster)
 		}
-		if !found && len(l.survey.clusters) > 0 {
+		if l.survey.named[at.text()] == nil && len(l.survey.clusters) > 0 {
 			l.find("cluster-unseen", at, "the cluster "+at.text()+" isn't here")
 		}
 	}
 	// Without a filter a lone cluster must be the one that people ask about.
 	if len(l.survey.checks) == 0 && len(l.survey.managers) == 0 && len(l.survey.clusters) == 1 {
 		l.lookAtCluster(l.survey.clusters[0])
+	}
+}
+
+// lookAtGoogle looks at how Google's gRPC reaches Latchkey, which needs no cluster.
+func (l *linter) lookAtGoogle(service node) {
+	target := service.get("target_uri")
+	host := strings.TrimPrefix(target.text(), "dns:///")
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if target.ok() && !strings.HasPrefix(target.text(), "unix:") && !envoyconf.IsLoopback(host) && !service.get("channel_credentials", "ssl_credentials").ok() {
+		l.find("check-in-clear", target, "Latchkey is asked at "+target.text()+" without TLS")
 	}
 }
 

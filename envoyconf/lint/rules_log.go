@@ -4,8 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/latchkey/latchkey/internal/strictyaml"
 )
 
 // logRules are about access logs and traces: what of a request ends up where others read it.
@@ -43,6 +41,9 @@ func (l *linter) isCredential(header string) bool {
 func lookAtLogs(l *linter) {
 	for _, log := range l.survey.logs {
 		name, config := log.typed()
+		if config.get("path").text() == "/dev/null" {
+			continue
+		}
 		switch {
 		case strings.HasSuffix(name, ".HttpGrpcAccessLogConfig"):
 			l.find("log-query", config, "the gRPC access log sends the path with the query")
@@ -63,8 +64,26 @@ func lookAtLogs(l *linter) {
 		l.lookAtFormats(tag, "trace-credential")
 	}
 	for _, m := range l.survey.managers {
-		if f := m.get("tracing"); f.ok() {
+		if f := m.get("tracing"); f.ok() && !m.outbound {
 			l.find("trace-query", f, "requests are traced")
+			l.lookAtNames(f)
+		}
+	}
+	for _, r := range l.survey.routes {
+		for _, scope := range r.scopes() {
+			l.lookAtNames(scope.get("tracing"))
+		}
+	}
+}
+
+// lookAtNames looks at how spans are called.
+func (l *linter) lookAtNames(tracing node) {
+	for _, name := range []string{"operation", "upstream_operation"} {
+		f := tracing.get(name)
+		for _, t := range l.told(f.text()) {
+			if t.credential {
+				l.find("trace-credential", f, t.operator+" tells the key")
+			}
 		}
 	}
 }
@@ -80,49 +99,50 @@ func isText(name string) bool {
 }
 
 // operator is a command of a format: %REQ(X?Y):9%.
-var operator = regexp.MustCompile(`%([A-Z_]+)(?:\(([^)]*)\))?(?::\d+)?%`)
+var operator = regexp.MustCompile(`%([A-Z_]+)(?:\(([^%]*?)\))?(?::\d+)?%`)
+
+// telling is a command of a format that tells what others mustn't read.
+type telling struct {
+	operator          string
+	credential, query bool
+}
 
 // lookAtFormats looks at every text within a value for commands that tell secrets.
 func (l *linter) lookAtFormats(n node, credential string) {
-	for _, item := range n.items() {
-		l.lookAtFormats(item, credential)
-	}
-	for _, value := range n.members() {
-		l.lookAtFormats(value, credential)
-	}
-	if !n.ok() || n.Kind != strictyaml.Scalar {
-		return
-	}
-	for _, found := range operator.FindAllStringSubmatch(n.Text, -1) {
-		argument := strings.ToLower(found[2])
-		switch found[1] {
-		case "REQ", "REQUEST_HEADER", "REQ_WITHOUT_QUERY":
-			for _, name := range strings.Split(argument, "?") {
-				if l.isCredential(name) {
-					l.find(credential, n, found[0]+" tells the key")
-				}
+	n.within(func(_ string, n node) bool {
+		for _, t := range l.told(n.text()) {
+			if t.credential {
+				l.find(credential, n, t.operator+" tells the key")
 			}
-			if found[1] == "REQ_WITHOUT_QUERY" {
-				continue
-			}
-			if strings.Contains(argument, ":path") || strings.Contains(argument, "x-envoy-original-path") {
-				l.find("log-query", n, found[0]+" tells the query")
-			}
-		case "PATH":
-			if !strings.HasPrefix(argument, "nq") {
-				l.find("log-query", n, found[0]+" tells the query")
-			}
-		case "QUERY_PARAM", "QUERY_PARAMS":
-			l.find("log-query", n, found[0]+" tells a part of the query")
-		case "CEL":
-			switch {
-			case slices.ContainsFunc(slices.Concat(likely, l.reads.Credentials), func(name string) bool {
-				return strings.Contains(argument, "'"+name+"'") || strings.Contains(argument, `"`+name+`"`)
-			}):
-				l.find(credential, n, found[0]+" tells the key")
-			case strings.Contains(argument, "request.path"), strings.Contains(argument, "request.query"):
-				l.find("log-query", n, found[0]+" tells the query")
+			if t.query {
+				l.find("log-query", n, t.operator+" tells the query")
 			}
 		}
+		return true
+	})
+}
+
+// told are the commands in a text that tell secrets.
+func (l *linter) told(text string) (all []telling) {
+	for _, found := range operator.FindAllStringSubmatch(text, -1) {
+		t := telling{operator: found[0]}
+		switch argument := strings.ToLower(found[2]); found[1] {
+		case "REQ", "REQUEST_HEADER", "REQ_WITHOUT_QUERY":
+			t.credential = slices.ContainsFunc(strings.Split(argument, "?"), l.isCredential)
+			t.query = found[1] != "REQ_WITHOUT_QUERY" && (strings.Contains(argument, ":path") || strings.Contains(argument, "x-envoy-original-path"))
+		case "PATH":
+			t.query = !strings.HasPrefix(argument, "nq")
+		case "QUERY_PARAM", "QUERY_PARAMS":
+			t.query = true
+		case "CEL", "COALESCE":
+			t.credential = slices.ContainsFunc(slices.Concat(likely, l.reads.Credentials), func(name string) bool {
+				return strings.Contains(argument, "'"+name+"'") || strings.Contains(argument, `"`+name+`"`)
+			})
+			t.query = !t.credential && slices.ContainsFunc([]string{"request.path", "request.query", ":path", "query_param"}, func(what string) bool { return strings.Contains(argument, what) })
+		}
+		if t.credential || t.query {
+			all = append(all, t)
+		}
 	}
+	return all
 }

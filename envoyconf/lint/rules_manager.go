@@ -48,7 +48,7 @@ func lookAtManagers(l *linter) {
 		}
 		l.lookAtPaths(m)
 		common := m.get("common_http_protocol_options")
-		if common.get("headers_with_underscores_action").text() != "REJECT_REQUEST" {
+		if !oneOf(common.get("headers_with_underscores_action"), "REJECT_REQUEST", "DROP_HEADER") {
 			l.find("underscores", m.orField("common_http_protocol_options"), "headers with underscores are not refused")
 		}
 		if !m.get("use_remote_address").isTrue() {
@@ -61,12 +61,23 @@ func lookAtManagers(l *linter) {
 		if !common.get("max_stream_duration").ok() {
 			l.find("stream-duration", m.orField("common_http_protocol_options"), "streams may last for ever")
 		}
-		if m.get("codec_type").text() != "HTTP1" && !m.get("http2_protocol_options", "override_stream_error_on_invalid_http_message").isTrue() {
-			l.find("shared-connection", m.orField("http2_protocol_options"), "an invalid message over HTTP/2 ends the connection")
-		}
+		l.lookAtConnection(m)
 		for _, upgrade := range m.get("upgrade_configs").items() {
 			l.lookAtUpgrade(upgrade)
 		}
+	}
+}
+
+func (l *linter) lookAtConnection(m *manager) {
+	version, name := "HTTP/2", "http2_protocol_options"
+	switch m.get("codec_type").text() {
+	case "HTTP1":
+		return
+	case "HTTP3":
+		version, name = "HTTP/3", "http3_protocol_options"
+	}
+	if !m.get(name, "override_stream_error_on_invalid_http_message").isTrue() {
+		l.find("shared-connection", m.orField(name), "an invalid message over "+version+" ends the connection")
 	}
 }
 
@@ -74,7 +85,7 @@ func (l *linter) lookAtPaths(m *manager) {
 	var off []string
 	at := node{}
 	for _, name := range []string{"normalize_path", "merge_slashes", "path_with_escaped_slashes_action"} {
-		if f := m.get(name); !f.isTrue() && f.text() != "REJECT_REQUEST" {
+		if f := m.get(name); !f.isTrue() && !oneOf(f, "REJECT_REQUEST", "UNESCAPE_AND_REDIRECT") {
 			off = append(off, name)
 			at = m.orField(name)
 		}

@@ -3,8 +3,6 @@ package lint
 import (
 	"slices"
 	"strings"
-
-	"github.com/latchkey/latchkey/envoyconf"
 )
 
 // routeRules are about routes: which requests are asked about at all, and what they become afterwards.
@@ -63,8 +61,7 @@ var routeRules = []Rule{
 
 func lookAtRoutes(l *linter) {
 	for _, r := range l.survey.routes {
-		guarded := slices.ContainsFunc(r.managers, func(m *manager) bool { return m.guard >= 0 })
-		if len(r.managers) > 0 && !guarded {
+		if len(r.managers) > 0 && !r.guarded() {
 			continue // said by no-check, or nothing that is asked about
 		}
 		l.lookAtCatchAll(r)
@@ -76,12 +73,13 @@ func lookAtRoutes(l *linter) {
 				l.lookAtRoute(route)
 			}
 		}
+		l.lookAtChoices(r)
 	}
 	for _, m := range l.survey.managers {
 		if m.guard < 0 {
 			continue
 		}
-		seen := slices.ContainsFunc(l.survey.routes, func(r *routes) bool { return slices.Contains(r.managers, m) })
+		seen := len(l.survey.routesOf(m)) > 0
 		for _, name := range []string{"rds", "scoped_routes"} {
 			if f := m.get(name); f.ok() && (!seen || name == "scoped_routes") {
 				l.find("routes-unseen", f, "the routes come by "+name)
@@ -92,7 +90,7 @@ func lookAtRoutes(l *linter) {
 
 func (l *linter) lookAtCatchAll(r *routes) {
 	severity := Warning
-	if slices.ContainsFunc(r.managers, (*manager).rewritten) {
+	if slices.ContainsFunc(r.managers, func(m *manager) bool { return m.rewritten(l) }) {
 		severity = Error
 	}
 	everyHost := false
@@ -138,7 +136,7 @@ func (l *linter) lookAtPort(r *routes) {
 	}
 	for _, host := range r.get("virtual_hosts").items() {
 		everybody := slices.ContainsFunc(host.get("domains").items(), func(d node) bool { return d.text() == "*" })
-		own := slices.ContainsFunc(l.checksOf(host), func(c ownCheck) bool { return c.settings.get("check_settings", "context_extensions").ok() })
+		own := slices.ContainsFunc(l.checksOf(host), func(c override) bool { return c.settings.get("check_settings", "context_extensions").ok() })
 		if own && !everybody {
 			l.find("unpinned-port", host, "this virtual host has context_extensions of its own, for requests without a port only")
 		}
@@ -148,7 +146,9 @@ func (l *linter) lookAtPort(r *routes) {
 func (l *linter) lookAtRoute(route node) {
 	match := route.get("match")
 	exact := match.get("path").ok()
-	l.lookAtScope(route, exact)
+	if !answersItself(route) {
+		l.lookAtScope(route, exact)
+	}
 	if f := match.get("connect_matcher"); f.ok() {
 		l.find("connect", f, "a route takes CONNECT")
 	}
@@ -158,9 +158,9 @@ func (l *linter) lookAtRoute(route node) {
 			l.find("rewritten-path", f, name+" changes the path after the check")
 		}
 	}
-	for _, name := range []string{"host_rewrite_header", "cluster_header"} {
+	for _, name := range []string{"host_rewrite_header", "cluster_header", "host_rewrite_path_regex"} {
 		if f := action.get(name); f.ok() {
-			l.find("client-chooses", f, name+": a header says where the request goes, after the check")
+			l.find("client-chooses", f, name+": the request says where it goes, after the check")
 		}
 	}
 	for _, name := range []string{"internal_redirect_policy", "internal_redirect_action"} {
@@ -173,6 +173,24 @@ func (l *linter) lookAtRoute(route node) {
 	}
 	for _, cluster := range action.get("weighted_clusters", "clusters").items() {
 		l.lookAtScope(cluster, exact)
+	}
+}
+
+// lookAtChoices looks for other ways in which a request says where it goes: by a header that names the endpoint, or the host.
+func (l *linter) lookAtChoices(r *routes) {
+	for _, scope := range r.scopes() {
+		for _, t := range targets(scope.get("route")) {
+			for _, c := range l.survey.named[t.text()] {
+				if f := c.get("original_dst_lb_config", "use_http_header"); f.isTrue() {
+					l.findAs("client-chooses", Error, f, "use_http_header: a header says to which address the request goes, after the check")
+				}
+			}
+		}
+		for _, o := range scope.overrides() {
+			if f := o.settings.get("host_rewrite_header"); f.ok() && strings.Contains(o.kind, ".dynamic_forward_proxy.") {
+				l.find("client-chooses", f, "host_rewrite_header: the request says where it goes, after the check")
+			}
+		}
 	}
 }
 
@@ -193,7 +211,8 @@ func (l *linter) lookAtScope(scope node, exact bool) {
 			l.find("unchecked-route", own.at, "ext_authz is off, and not for one exact path")
 		}
 		for _, name := range []string{"grpc_service", "http_service"} {
-			if f := own.settings.get("check_settings", name); f.ok() {
+			f := own.settings.get("check_settings", name)
+			if f.ok() && !l.survey.asked[f.get("envoy_grpc", "cluster_name").text()] {
 				l.find("other-check", f, "check_settings has a "+name+" of its own")
 			}
 		}
@@ -207,35 +226,17 @@ func (l *linter) lookAtScope(scope node, exact bool) {
 }
 
 func (l *linter) lookAtChanged(header node) {
-	name := strings.ToLower(header.text())
-	if strings.HasPrefix(name, envoyconf.IdentityPrefix) || slices.Contains(l.reads.Tenants, name) {
-		l.find("identity-changed", header, name+" is changed after the check")
+	if l.isFact(header.text()) {
+		l.find("identity-changed", header, strings.ToLower(header.text())+" is changed after the check")
 	}
 }
 
-// ownCheck is what a scope says of an ext_authz filter.
-type ownCheck struct {
-	at, settings node
-	disabled     bool
-}
-
-// checksOf returns what a scope says of ext_authz filters, wrapping messages taken off. A filter is known by its name in
-// http_filters, which may be any, where its settings don't say what they are of.
-func (l *linter) checksOf(scope node) (all []ownCheck) {
-	for name, at := range scope.get("typed_per_filter_config").members() {
-		kind, settings := at.typed()
-		disabled := false
-		if strings.HasSuffix(kind, ".FilterConfig") {
-			disabled = settings.get("disabled").isTrue()
-			if config := settings.get("config"); config.ok() {
-				kind, settings = config.typed()
-				if !disabled {
-					at = config
-				}
-			}
-		}
-		if strings.HasSuffix(kind, ".ExtAuthzPerRoute") || disabled && l.asks(name) {
-			all = append(all, ownCheck{at, settings, disabled || settings.get("disabled").isTrue()})
+// checksOf returns what a scope says of ext_authz filters.
+func (l *linter) checksOf(scope node) (all []override) {
+	for _, o := range scope.overrides() {
+		if strings.HasSuffix(o.kind, ".ExtAuthzPerRoute") || o.disabled && l.asks(o.name) {
+			o.disabled = o.disabled || o.settings.get("disabled").isTrue()
+			all = append(all, o)
 		}
 	}
 	return all

@@ -17,22 +17,44 @@ type survey struct {
 	logs      []node // the message of an access log, with what it is of
 	tags      []node // custom tags of tracing
 	admins    []node
+	counts    []node            // what a rate limit counts requests by: a header
+	twice     bool              // the document has a bootstrap, and what is in it once more
+	named     map[string][]node // clusters
+	asked     map[string]bool   // names of the clusters that filters ask
+	listening [][]address       // of the listener of the same index
 }
 
 // manager is an HTTP connection manager.
 type manager struct {
 	node
+	chain
 	listener node
-	filters  []filter
-	guard    int  // index of the filter that asks Latchkey, or -1
-	outbound bool // it is for requests that begin here, which bring no key
+	upgrades []chain // those of upgrades that have filters of their own
+	outbound bool    // it is for requests that begin here, which bring no key
 }
 
-// filter is an item of http_filters.
-type filter struct {
-	node
-	kind   string // part of the type's name after filters.http: lua, router
-	config node
+// chain is the HTTP filters that a request goes through.
+type chain struct {
+	filters []filter
+	guard   int // index of the filter that asks Latchkey, or -1
+}
+
+func chainOf(filters []filter) chain {
+	return chain{filters, slices.IndexFunc(filters, func(f filter) bool { return f.kind == "ext_authz" || holdsCheck(f.node) })}
+}
+
+// before and after are the filters around the one that asks Latchkey.
+func (c chain) before() []filter { return c.filters[:max(c.guard, 0)] }
+func (c chain) after() []filter  { return c.filters[c.guard+1:] }
+
+// chains are those of a manager in which Latchkey is asked.
+func (m *manager) chains() (asking []chain) {
+	for _, c := range append([]chain{m.chain}, m.upgrades...) {
+		if c.guard >= 0 {
+			asking = append(asking, c)
+		}
+	}
+	return asking
 }
 
 // check is an ext_authz filter, or the message of one.
@@ -52,6 +74,13 @@ type place struct {
 	listener node
 	manager  *manager
 	weighted bool
+	admin    bool
+}
+
+// isQuiet reports whether no request that brings a key is written to an access log in this place: it is of connections, of
+// Envoy's own pages, or of what begins here.
+func (p place) isQuiet() bool {
+	return p.admin || p.listener.ok() && p.manager == nil || p.manager != nil && p.manager.outbound
 }
 
 func (s *survey) any() bool {
@@ -86,47 +115,54 @@ func (s *survey) walk(n node, key string, in place) {
 		s.routes = append(s.routes, found)
 	case kind == "Cluster", (key == "clusters" || key == "cluster" || key == "") && !in.weighted && looksLikeCluster(n):
 		s.clusters = append(s.clusters, n)
-	case (key == "access_log" || key == "accessLog") && n.get("typed_config").ok():
+	case key == "" && n.get("configs").ok():
+		s.twice = slices.ContainsFunc(n.get("configs").items(), func(n node) bool { return n.is("BootstrapConfigDump") })
+	case slices.Contains([]string{"access_log", "upstream_log"}, snake(key)) && n.get("typed_config").ok() && !in.isQuiet():
 		s.logs = append(s.logs, n.get("typed_config"))
 	case key == "admin" && n.get("address").ok():
 		s.admins = append(s.admins, n)
+		in.admin = true
+	case snake(key) == "request_headers" && n.get("descriptor_key").ok():
+		s.counts = append(s.counts, n.get("header_name"))
 	}
 	for name, value := range n.members() {
-		if name == "custom_tags" || name == "customTags" {
+		if s.twice && slices.Contains([]string{"static_listeners", "static_clusters", "static_route_configs"}, name) {
+			continue
+		}
+		if snake(name) == "custom_tags" && !in.isQuiet() {
 			s.tags = append(s.tags, value.items()...)
 		}
 		inside := in
-		inside.weighted = in.weighted || name == "weighted_clusters" || name == "weightedClusters"
+		inside.weighted = in.weighted || snake(name) == "weighted_clusters"
 		s.walk(value, name, inside)
 	}
 }
 
 func (s *survey) manager(n node, in place) *manager {
-	m := &manager{node: n, listener: in.listener}
+	m := &manager{node: n, listener: in.listener, chain: chainOf(filtersOf(n.get("http_filters")))}
 	m.outbound = in.listener.get("traffic_direction").text() == "OUTBOUND"
-	m.filters = filtersOf(n)
-	m.guard = slices.IndexFunc(m.filters, func(f filter) bool { return f.kind == "ext_authz" || holdsCheck(f.node) })
+	for _, upgrade := range n.get("upgrade_configs").items() {
+		m.upgrades = append(m.upgrades, chainOf(filtersOf(upgrade.get("filters"))))
+	}
 	s.managers = append(s.managers, m)
 	return m
 }
 
-// filtersOf are the http_filters of a message.
-func filtersOf(n node) (filters []filter) {
-	for _, f := range n.get("http_filters").items() {
-		name, config := f.get("typed_config").typed()
-		// A control plane that hands in the settings later says what they are of.
-		for _, later := range f.get("config_discovery", "type_urls").items() {
-			name = afterSlash(later.text())
-		}
-		_, kind, _ := strings.Cut(name, "filters.http.")
-		kind, _, _ = strings.Cut(kind, ".")
-		filters = append(filters, filter{f, kind, config})
-	}
-	return filters
-}
-
-// link joins managers with the routes that they get by name.
+// link joins managers with the routes that they get by name, clusters with their names and listeners with their addresses.
 func (s *survey) link() {
+	for _, listener := range s.listeners {
+		s.listening = append(s.listening, addressesOf(listener))
+	}
+	s.asked = map[string]bool{}
+	for _, c := range s.checks {
+		s.asked[c.get("grpc_service", "envoy_grpc", "cluster_name").text()] = true
+	}
+	delete(s.asked, "")
+	s.named = map[string][]node{}
+	for _, c := range s.clusters {
+		name := c.get("name").text()
+		s.named[name] = append(s.named[name], c)
+	}
 	for _, m := range s.managers {
 		name := m.get("rds", "route_config_name").text()
 		for _, r := range s.routes {
@@ -135,6 +171,90 @@ func (s *survey) link() {
 			}
 		}
 	}
+}
+
+// routesOf are the route configurations that a manager goes by, as far as they are here.
+func (s *survey) routesOf(m *manager) (all []*routes) {
+	for _, r := range s.routes {
+		if slices.Contains(r.managers, m) {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// guarded reports whether Latchkey is asked by any manager of the document.
+func (s *survey) guarded() bool {
+	return slices.ContainsFunc(s.managers, func(m *manager) bool { return m.guard >= 0 })
+}
+
+// guarded reports whether Latchkey is asked by a manager that goes by these routes.
+func (r *routes) guarded() bool {
+	return slices.ContainsFunc(r.managers, func(m *manager) bool { return m.guard >= 0 })
+}
+
+// isAfter reports whether a filter of this name stands behind the check, for a manager that goes by these routes.
+func (r *routes) isAfter(name string) bool {
+	return r.hasFilter(name, chain.after)
+}
+
+// isBefore is isAfter for filters in front of it.
+func (r *routes) isBefore(name string) bool {
+	return r.hasFilter(name, chain.before)
+}
+
+func (r *routes) hasFilter(name string, side func(chain) []filter) bool {
+	for _, m := range r.managers {
+		for _, c := range m.chains() {
+			if slices.ContainsFunc(side(c), func(f filter) bool { return f.get("name").text() == name }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// scopes are all that may have settings of its own: the routes together, each virtual host, each route and each cluster that
+// takes a share.
+func (r *routes) scopes() []node {
+	all := []node{r.node}
+	for _, host := range r.get("virtual_hosts").items() {
+		all = append(all, host)
+		for _, route := range host.get("routes").items() {
+			all = append(all, route)
+			all = append(all, route.get("route", "weighted_clusters", "clusters").items()...)
+		}
+	}
+	return all
+}
+
+// override is what a scope says of a filter, wrapping messages taken off. A filter is known by its name in http_filters, which
+// may be any, where its settings don't say what they are of.
+type override struct {
+	name     string
+	at       node
+	kind     string // the type of the settings
+	settings node
+	disabled bool
+}
+
+// overrides are what a scope says of filters.
+func (n node) overrides() (all []override) {
+	for name, at := range n.get("typed_per_filter_config").members() {
+		o := override{name: name, at: at}
+		o.kind, o.settings = at.typed()
+		if strings.HasSuffix(o.kind, ".FilterConfig") {
+			o.disabled = o.settings.get("disabled").isTrue()
+			if config := o.settings.get("config"); config.ok() {
+				o.kind, o.settings = config.typed()
+				if !o.disabled {
+					o.at = config
+				}
+			}
+		}
+		all = append(all, o)
+	}
+	return all
 }
 
 // holdsCheck reports whether an ext_authz filter stands in a value, however wrapped.
