@@ -5,6 +5,7 @@ import (
 
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/key"
+	"github.com/latchkey/latchkey/policy"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	"github.com/latchkey/latchkey/storage"
 )
@@ -87,6 +88,9 @@ func (b *batch) take(k *adminv1.ImportKey) (l line) {
 	who := k.GetCreator()
 	if _, ok := b.Directory.Principal(who); !ok && who != "" {
 		d.wrong.invalid("creator: %s isn't in the directory: apply it first, or correct the name", b.quote(who))
+	} else if d.owned {
+		// Else the ceiling would cut in silence what the line grants.
+		d.wrong.add(b.bounded(d.policy, d.keyType, d.record, policy.Set{}, "its creator", who))
 	}
 	l.judged = d.wrong
 	if k.GetCreatedAt() != nil || k.GetRevokedAt() != nil || k.GetDisabled() || k.GetRotatedAt() != nil || len(k.GetFormerSecrets()) > 0 {
