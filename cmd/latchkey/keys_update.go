@@ -12,7 +12,7 @@ func newKeysUpdate() *cobra.Command {
 	q := &adminv1.UpdateKeyRequest{}
 	var name, description, creator, role string
 	var scopes []string
-	var noScopes bool
+	var noScopes, noCreator bool
 	var in span
 	var at instant
 	cmd := &cobra.Command{
@@ -28,14 +28,18 @@ such as who answers for them, where somebody leaves. A name can't be given to ma
 	m := addMany(cmd, "update", "updated", "")
 	addSelection(cmd, m.q.Selection, "from-creator")
 	addClient(cmd, func(cmd *cobra.Command, c *client, args []string) error {
-		if err := errors.Join(atMostOne(cmd, "expires-in", "expires-at", "never-expires"), atMostOne(cmd, "scope", "no-scopes")); err != nil {
+		if err := errors.Join(atMostOne(cmd, "expires-in", "expires-at", "never-expires"), atMostOne(cmd, "scope", "no-scopes"), atMostOne(cmd, "creator", "no-creator")); err != nil {
 			return err
 		}
 		if err := m.alone(args); err != nil {
 			return err
 		}
-		q.ExpiresIn, q.ExpiresAt = in.Duration, at.Timestamp
 		changed := cmd.Flags().Changed
+		if changed("creator") && creator == "" {
+			// Not the operator, who holds everything: nobody means that by a variable that isn't set.
+			return emptyName("creator")
+		}
+		q.ExpiresIn, q.ExpiresAt = in.Duration, at.Timestamp
 		for flag, field := range map[string]struct {
 			into **string
 			from *string
@@ -46,6 +50,9 @@ such as who answers for them, where somebody leaves. A name can't be given to ma
 			if changed(flag) {
 				*field.into = field.from
 			}
+		}
+		if noCreator {
+			q.Creator = new(string)
 		}
 		if changed("scope") || noScopes {
 			q.Scopes = &adminv1.ScopeList{Scopes: scopes}
@@ -67,6 +74,7 @@ such as who answers for them, where somebody leaves. A name can't be given to ma
 	f.StringVar(&name, "name", "", "new name")
 	f.StringVar(&description, "description", "", "new description")
 	f.StringVar(&creator, "creator", "", "new creator: hands the key over")
+	f.BoolVar(&noCreator, "no-creator", false, "hand the key to the operator: a ceiling bounds it no more")
 	f.StringVar(&role, "role", "", "new role")
 	f.StringArrayVar(&scopes, "scope", nil, "new scope, in place of all that were chosen; repeat it for more")
 	f.BoolVar(&noScopes, "no-scopes", false, "take all chosen scopes away")
