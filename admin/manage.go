@@ -11,7 +11,8 @@ import (
 // policyfile.Actions) to the key, and otherwise ErrRefused with what the
 // policy tells the refused. The operator may do everything. A principal must
 // be there and active and no stranger to the key's owner, and every rule that
-// names the action must say yes; a rule that can't be answered says no.
+// names the action must say yes; a rule that can't be answered says no. Where
+// none names it, a person's key is that person's alone.
 //
 // That system keys are the operator's is not asked here: see create and change.
 func (w World) Permit(caller Caller, action string, r *key.Record) error {
@@ -25,11 +26,16 @@ func (w World) Permit(caller Caller, action string, r *key.Record) error {
 	if err != nil {
 		return refused("who may %s this key is not known: %s", action, err)
 	}
-	if err := w.Policies.one[r.Policy].rules.Permits(r.Type, w.ruleInput(p, t, caller, action, r)); err != nil {
+	rules := w.Policies.one[r.Policy].rules
+	if err := rules.Permits(r.Type, w.ruleInput(p, t, caller, action, r)); err != nil {
 		return refused("%s may not %s this key: %s", caller.Acting, action, err)
 	}
 	if w.stranger(p, caller.Acting, r) {
 		return refused("%s may not %s this key: the directory says nothing of them in %s: give them a role or a permission there, or act for somebody who does", caller.Acting, action, r.Tenant)
+	}
+	// A person's key stands in no tenant to which the caller could be a stranger.
+	if r.Tenant == "" && r.Principal != caller.Acting && !rules.Ask(r.Type, action) {
+		return refused("%s may not %s this key: it belongs to %s, and no management rule of its type says who else may: act for them, or add one", caller.Acting, action, r.Principal)
 	}
 	return nil
 }

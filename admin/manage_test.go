@@ -96,3 +96,44 @@ func TestRevealMeetsRotation(t *testing.T) {
 		t.Error("the token of another secret is shown beside this one's prefix and last four")
 	}
 }
+
+const persons = `
+name: persons
+hosts: [persons.example]
+tenants: {club: {roles: [low]}}
+key_types:
+  bare:  {format: "ba_{secret:30}", owner: principal, reaches: {club: {roles: [low]}}, scopes: [s]}
+  ruled: {format: "ru_{secret:30}", owner: principal, reaches: {club: {roles: [low]}}, scopes: [s], management: [{actions: [revoke], rule: 'caller.id == "user:desk"'}]}
+scopes: [s]
+endpoints:
+  All: {scopes: [s], routes: ["* /**"]}
+`
+
+// A person's key is that person's, where no rule says who else may.
+func TestPersonsKeys(t *testing.T) {
+	b := empty(t)
+	b.apply(persons)
+	b.people(`{"tenants":[{"id":"club:c"}],"principals":[{"id":"user:own","memberships":{"club:c":"low"}},
+		{"id":"user:other","memberships":{"club:c":"low"}},{"id":"user:desk"}]}`, false)
+	fields := func(typ string) string {
+		return `{"policy":"persons","type":"` + typ + `","principal":"user:own"}`
+	}
+	create := func(who Caller, typ string) error { return second(b.create(who, fields(typ))) }
+	expect(t, create(as("user:own"), "bare"), nil)
+	expect(t, create(as("user:other"), "bare"), ErrRefused, "belongs to user:own")
+	expect(t, create(as("user:desk"), "ruled"), ErrRefused, "belongs to user:own")
+
+	for _, typ := range []string{"bare", "ruled"} {
+		id := b.make(operator, fields(typ)).GetId()
+		for _, who := range []string{"user:other", "user:desk"} {
+			expect(t, second(b.rotateKey(t.Context(), as(who), &adminv1.RotateKeyRequest{Id: id})), ErrRefused, "belongs to user:own")
+			expect(t, second(b.getKey(t.Context(), as(who), &adminv1.GetKeyRequest{Id: id})), ErrRefused)
+		}
+		expect(t, second(b.rotateKey(t.Context(), as("user:own"), &adminv1.RotateKeyRequest{Id: id})), nil)
+		expect(t, second(b.revokeKey(t.Context(), as("user:other"), &adminv1.RevokeKeyRequest{Id: id})), ErrRefused)
+	}
+	// A rule decides alone, for the person too.
+	id := b.make(operator, fields("ruled")).GetId()
+	expect(t, second(b.revokeKey(t.Context(), as("user:own"), &adminv1.RevokeKeyRequest{Id: id})), ErrRefused)
+	expect(t, second(b.revokeKey(t.Context(), as("user:desk"), &adminv1.RevokeKeyRequest{Id: id})), nil)
+}

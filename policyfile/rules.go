@@ -79,6 +79,16 @@ func CompileRules(doc *policyv1.Policy) (*Rules, []RuleProblem) {
 // Of returns the rules for keys of a type, in the document's order.
 func (r *Rules) Of(keyType string) []TypeRule { return r.byType[keyType] }
 
+// Ask reports whether a rule of a key type names the action.
+func (r *Rules) Ask(keyType, action string) bool {
+	return slices.ContainsFunc(r.byType[keyType], func(t TypeRule) bool { return t.names(action) })
+}
+
+// names reports whether an action is asked of the rule.
+func (t TypeRule) names(action string) bool {
+	return len(t.Actions) == 0 || slices.Contains(t.Actions, action)
+}
+
 // Permits asks every rule of a key type that names the action of in, and
 // returns nil when all say yes. The error is a *[Refusal]: of the first rule
 // that says no or cannot be answered.
@@ -88,7 +98,7 @@ func (r *Rules) Permits(keyType string, in RuleInput) error {
 		return &Refusal{Message: fmt.Sprintf("nobody may %s keys of the type %q", in.Action, keyType)}
 	}
 	for _, t := range rules {
-		if len(t.Actions) > 0 && !slices.Contains(t.Actions, in.Action) {
+		if !t.names(in.Action) {
 			continue
 		}
 		ok, err := t.Rule.Allows(in)

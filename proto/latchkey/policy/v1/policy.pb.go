@@ -804,7 +804,7 @@ type KeyType struct {
 	SystemKeys bool `protobuf:"varint,18,opt,name=system_keys,json=systemKeys,proto3" json:"system_keys,omitempty"`
 	// Who may do what to keys of this type, asked when somebody acts (`--as`).
 	// Every rule that names the action must say yes.
-	// Default: no rule: any active principal who is no stranger to the owner may.
+	// Default: no rule: any active principal who is no stranger to the owner may; of a person's key, that person alone.
 	// Example: `[{actions: [create], rule: caller.role == "owner"}]`.
 	Management []*ManagementRule `protobuf:"bytes,19,rep,name=management,proto3" json:"management,omitempty"`
 	// How long a replica answers for keys of this type without news of its hub,
