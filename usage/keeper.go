@@ -296,6 +296,10 @@ func (k *Keeper) Current() (*tally.File, error) {
 		}
 	case <-moment.C:
 	}
+	// Another may have taken its place meanwhile, where it was removed.
+	if f = k.file.Load(); f == nil {
+		return nil, tally.ErrClosed
+	}
 	return f, nil
 }
 

@@ -393,6 +393,27 @@ func TestNoFileAndNoChecks(t *testing.T) {
 	})
 }
 
+// Who asks after the file was removed is given the one that took its place, at once.
+func TestWhoAsksAfterAFileWasRemoved(t *testing.T) {
+	folder := t.TempDir()
+	k := New(Options{Folder: folder, Log: slog.New(slog.DiscardHandler), Flush: MaxFlush})
+	defer run(t, k)()
+	for k.file.Load() == nil {
+		runtime.Gosched()
+	}
+	if err := os.Remove(filepath.Join(folder, tally.Name)); err != nil {
+		t.Fatal(err)
+	}
+	k.count(check(1), noon)
+	f, err := k.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := f.Usage([]key.Digest{check(1).digest}, noon); err != nil || len(all[0].Ever) != 1 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
 // A file that is removed isn't written to any longer: what comes is in the one that is there.
 func TestAFileThatIsRemoved(t *testing.T) {
 	folder := t.TempDir()

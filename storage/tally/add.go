@@ -17,7 +17,11 @@ func (f *File) Add(counts []Count) error {
 		return nil
 	}
 	counts = Merge(counts)
-	return f.update(func(tx *bbolt.Tx) error { return f.adder(tx).add(counts) })
+	err := f.update(func(tx *bbolt.Tx) error { return f.adder(tx).add(counts) })
+	if written(err) {
+		return nil // where it isn't synced the next one syncs it too, and whoever added it again would count it twice
+	}
+	return err
 }
 
 // adder adds counts within a transaction.

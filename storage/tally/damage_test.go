@@ -3,10 +3,15 @@ package tally
 import (
 	"bytes"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 // fill has something in each bucket.
@@ -108,6 +113,71 @@ func TestDamageWhileInUse(t *testing.T) {
 	}
 	if n, err := b.Queue([]Count{allowed(1, noon, 1)}); err != nil || n > 0 || b.Pending() != 1 {
 		t.Errorf("its outbox: %d, %v, %d wait", n, err, b.Pending())
+	}
+}
+
+// A panic in bbolt's Commit leaves its lock held: others don't wait for that, and the file is begun anew.
+func TestAPanicHoldsUpNobody(t *testing.T) {
+	b := open(t, nil)
+	var all []Count
+	for h := range 150 {
+		for s := range byte(40) {
+			all = append(all, allowed(s, noon.Add(-time.Duration(h)*time.Hour), 1))
+		}
+	}
+	if err := b.Add(all); err != nil {
+		t.Fatal(err)
+	}
+	began, comes, panicked, waits := make(chan struct{}), make(chan struct{}), make(chan error, 1), make(chan error, 1)
+	go func() {
+		panicked <- b.update(func(tx *bbolt.Tx) error { // as Fold does
+			for _, name := range before(tx, bucketHours, math.MaxUint32) {
+				if err := tx.Bucket(bucketHours).Delete(name); err != nil {
+					return err
+				}
+			}
+			close(began)
+			<-comes
+			for range 1000 { // until it waits
+				runtime.Gosched()
+			}
+			return os.Truncate(b.path, 8<<10)
+		})
+	}()
+	<-began
+	go func() {
+		close(comes)
+		waits <- b.Add([]Count{allowed(1, noon, 1)})
+	}()
+	patience := time.After(10 * time.Second)
+	for _, one := range []struct {
+		err  chan error
+		want error
+	}{{panicked, ErrDamaged}, {waits, nil}} {
+		select {
+		case err := <-one.err:
+			if !errors.Is(err, one.want) {
+				t.Errorf("got %v, want %v", err, one.want)
+			}
+		case <-patience:
+			b.File = &File{} // whose Close doesn't wait as well
+			t.Fatal("a writer waits for ever")
+		}
+	}
+	if n := b.ever(1); n != 1 {
+		t.Errorf("the new file counts %d, want 1", n)
+	}
+}
+
+// A file of another format is put aside too.
+func TestAnotherFormat(t *testing.T) {
+	b := open(t, nil)
+	if err := b.update(func(tx *bbolt.Tx) error { return put(tx, bucketMeta, metaFormat, []byte{format + 1}) }); err != nil {
+		t.Fatal(err)
+	}
+	b.again()
+	if _, err := os.Stat(filepath.Join(b.o.Folder, Name) + damagedSuffix); err != nil || !strings.Contains(b.log.String(), errFormat.Error()) {
+		t.Errorf("%v, and the log says:\n%s", err, b.log.String())
 	}
 }
 

@@ -91,6 +91,8 @@ type File struct {
 	path string
 	o    Options
 
+	turn sync.Mutex // of the one transaction that runs; taken before mu
+
 	mu     sync.RWMutex // held exclusively where another file takes the place of bolt
 	bolt   *bbolt.DB    // nil while there is none
 	info   os.FileInfo  // of the file that is open
@@ -103,7 +105,7 @@ type File struct {
 	outbox      sync.Mutex   // held by who changes the outbox, until what follows says so
 	pending     atomic.Int64 // batches in the outbox
 	pendingRows atomic.Int64
-	merged      int64 // batches that the newest merge left
+	merged      atomic.Int64 // batches that the newest merge left
 
 	senders atomic.Int64
 
@@ -131,8 +133,12 @@ func Open(o Options) (*File, error) {
 // open opens what is there. The mutex must be held exclusively.
 func (f *File) open() error {
 	why := f.survey()
+	if why == nil {
+		why = f.begin() // what it says of itself may be of another format
+	}
 	switch {
 	case why == nil:
+		return nil
 	case errors.Is(why, os.ErrNotExist):
 		if err := f.create(); err != nil {
 			return err
@@ -246,7 +252,7 @@ func (f *File) create() error {
 	f.pending.Store(0)
 	f.pendingRows.Store(0)
 	f.senders.Store(0)
-	f.merged = 0
+	f.merged.Store(0)
 	if err := disk.Install(temp, f.path); err != nil {
 		return fmt.Errorf("beginning the file of usage: %w", err)
 	}
@@ -323,6 +329,8 @@ func (f *File) readMeta(tx *bbolt.Tx) error {
 
 // Close closes the file. What is called afterwards returns ErrClosed.
 func (f *File) Close() error {
+	f.turn.Lock()
+	defer f.turn.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = true

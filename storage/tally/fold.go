@@ -39,11 +39,10 @@ func (f *File) Fold() (more bool, err error) {
 		gone, err = f.forgetSenders(tx, now)
 		return err
 	})
-	if err != nil {
-		return false, err
+	if written(err) {
+		f.senders.Add(-gone)
 	}
-	f.senders.Add(-gone)
-	return more, nil
+	return more && err == nil, err
 }
 
 // before returns names of rows that are older than an hour or a day, the oldest first.

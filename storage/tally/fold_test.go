@@ -64,6 +64,28 @@ func TestHoursBecomeDays(t *testing.T) {
 	}
 }
 
+// Who asks from an hour on gets nothing of before: of the day that the hour is in, what is folded is older.
+func TestNothingOfBeforeSince(t *testing.T) {
+	b := open(t, nil)
+	for h := range 48 {
+		if err := b.Add([]Count{allowed(1, noon.Add(-time.Duration(h)*time.Hour), 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.set(noon.Add(6 * day))
+	b.foldAll()
+	since := noon.Add(-day) // a week back, as far as hours go
+	var all uint64
+	for _, p := range b.used(1, since).Periods {
+		if all += sum(p.Totals); p.Start.Before(b.Since(since)) {
+			t.Errorf("counts since %s begin at %s", b.Since(since), p.Start)
+		}
+	}
+	if all != 25 {
+		t.Errorf("25 hours count %d", all)
+	}
+}
+
 // Since is the begin of a period, of a day where hours may be folded.
 func TestSince(t *testing.T) {
 	b := open(t, nil)

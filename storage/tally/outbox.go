@@ -41,7 +41,7 @@ func (f *File) Queue(counts []Count) (dropped uint64, err error) {
 		if added, err = enqueue(tx, counts); err != nil {
 			return err
 		}
-		batches, rows, merged, dropped = f.pending.Load()+int64(added), f.pendingRows.Load()+int64(len(counts)), f.merged, 0
+		batches, rows, merged, dropped = f.pending.Load()+int64(added), f.pendingRows.Load()+int64(len(counts)), f.merged.Load(), 0
 		if batches <= 2*merged+mergeEvery && rows <= maxPendingRows {
 			return nil
 		}
@@ -49,10 +49,10 @@ func (f *File) Queue(counts []Count) (dropped uint64, err error) {
 		merged = batches
 		return err
 	})
-	if err != nil {
+	if !written(err) {
 		return 0, err
 	}
-	f.merged = merged
+	f.merged.Store(merged)
 	f.pending.Store(batches)
 	f.pendingRows.Store(rows)
 	return dropped, nil
@@ -168,7 +168,7 @@ func (f *File) Acknowledge(m *replicav1.UsageBatch) error {
 		}
 		return tx.Bucket(bucketOutbox).Delete(name)
 	})
-	if err == nil && gone {
+	if written(err) && gone {
 		f.pending.Add(-1)
 		f.pendingRows.Add(-int64(len(m.GetCounts())))
 	}

@@ -72,7 +72,8 @@ func (f *File) read(tx *bbolt.Tx, d key.Digest, since time.Time, into *Usage) er
 		length time.Duration
 	}{{bucketDays, day}, {bucketHours, time.Hour}} {
 		hours := uint32(in.length / time.Hour)
-		for n := HourOf(since) / hours; n <= HourOf(f.o.Now())/hours; n++ {
+		// A day that began before holds hours that were folded, all of before: who asks from an hour on gets none of it.
+		for n := (HourOf(since) + hours - 1) / hours; n <= HourOf(f.o.Now())/hours; n++ {
 			counts, err := readRow(tx, in.bucket, append(binary.BigEndian.AppendUint32(nil, n), number...), false)
 			if err != nil {
 				return err

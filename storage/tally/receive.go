@@ -205,7 +205,7 @@ func (f *File) apply(reports []*queued) error {
 		}
 		return nil
 	})
-	if err == nil {
+	if written(err) {
 		f.senders.Add(added)
 	}
 	return err

@@ -1,6 +1,7 @@
 package tally
 
 import (
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -9,12 +10,47 @@ import (
 )
 
 // update runs a transaction that writes; once it has returned nil, it is on the disk.
-func (f *File) update(do func(*bbolt.Tx) error) error { return f.run(boltguard.Update, do) }
+func (f *File) update(do func(*bbolt.Tx) error) error { return f.run(commit, do) }
+
+// errUnsynced is returned for a transaction that is in the file, and of which the disk doesn't say that it has it.
+var errUnsynced = errors.New("it is written, and can't be synced")
+
+// written reports whether a transaction that ended with an error, or none, is in the file.
+func written(err error) bool { return err == nil || errors.Is(err, errUnsynced) }
+
+// commit runs a transaction that writes. Where the last sync fails, bbolt says that it failed, and shows it all the same: it
+// is synced by another one, since to do it again would count twice. Nobody else may write meanwhile.
+func commit(bolt *bbolt.DB, do func(*bbolt.Tx) error) error {
+	number := 0 // of the transaction, once all that is left is to commit it
+	err := boltguard.Update(bolt, func(tx *bbolt.Tx) error {
+		err := do(tx)
+		if err == nil {
+			number = tx.ID()
+		}
+		return err
+	})
+	if err == nil || number == 0 || damage(err) {
+		return err
+	}
+	newest := 0
+	if boltguard.View(bolt, func(tx *bbolt.Tx) error { newest = tx.ID(); return nil }) != nil || newest < number {
+		return err
+	}
+	again := boltguard.Update(bolt, func(*bbolt.Tx) error { return nil })
+	if again == nil || damage(again) {
+		return again
+	}
+	return fmt.Errorf("%w: %w", errUnsynced, again)
+}
 
 // view runs a transaction that reads.
 func (f *File) view(do func(*bbolt.Tx) error) error { return f.run(boltguard.View, do) }
 
+// run runs one transaction at a time. Who waits for another waits here, and not for bbolt's locks: what panics or faults within
+// bbolt leaves them held for ever, and the file couldn't be replaced while somebody waits in it.
 func (f *File) run(how func(*bbolt.DB, func(*bbolt.Tx) error) error, do func(*bbolt.Tx) error) error {
+	f.turn.Lock()
+	defer f.turn.Unlock()
 	bolt, err := f.hold()
 	if err != nil {
 		return err
