@@ -123,6 +123,7 @@ func TestSystemKeysAreTheOperators(t *testing.T) {
 		"rotate":               second(b.rotateKey(t.Context(), as("user:owner"), &adminv1.RotateKeyRequest{Id: id})),
 		"disable":              second(b.disableKey(t.Context(), as("user:owner"), &adminv1.DisableKeyRequest{Id: id})),
 		"enable":               second(b.enableKey(t.Context(), as("user:owner"), &adminv1.EnableKeyRequest{Id: id})),
+		"reveal":               second(b.getKey(t.Context(), as("user:owner"), &adminv1.GetKeyRequest{Id: id, Reveal: true})),
 		"update":               second(b.updateKey(t.Context(), as("user:owner"), &adminv1.UpdateKeyRequest{Id: id, Name: proto.String("x")})),
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, err, ErrRefused, "system key", "only the operator") })

@@ -26,8 +26,15 @@ func (s *Server) getKey(_ context.Context, caller Caller, r *adminv1.GetKeyReque
 	if err := l.Permit(caller, "reveal", found); err != nil {
 		return nil, err
 	}
-	_, t, err := l.typeOf(found)
+	p, t, err := l.typeOf(found)
 	if err != nil {
+		return nil, err
+	}
+	// Whoever is shown a token has it, as by rotating the key.
+	if err := operatorsOwn(caller, "reveal", found); err != nil {
+		return nil, err
+	}
+	if err := l.outranked(p, t, found, caller); t.Ceiling && err != nil {
 		return nil, err
 	}
 	if !t.Revealable {
