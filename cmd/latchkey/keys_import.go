@@ -181,6 +181,9 @@ func (i *keyImport) write(cmd *cobra.Command, from io.Reader) (err error) {
 	if cmd.Context().Err() != nil {
 		return i.broken(errors.New("interrupted"))
 	}
+	if i.lines != total {
+		return i.broken(fmt.Errorf("%s has changed since it was checked: it had %d lines with keys, and has %d", i.name, total, i.lines))
+	}
 	return nil
 }
 
