@@ -81,6 +81,9 @@ func (h Histogram) Since(earlier Histogram) Histogram {
 // at returns the histogram with the wider buckets of a lower schema, as a copy.
 func (h Histogram) at(schema int32) Histogram {
 	buckets := maps.Clone(h.buckets)
+	if buckets == nil { // of a process that tells how many there are, and no more
+		buckets = map[int32]uint64{}
+	}
 	for ; h.schema > schema; h.schema-- {
 		wider := map[int32]uint64{}
 		for i, n := range buckets {

@@ -90,6 +90,16 @@ func TestNothingCame(t *testing.T) {
 	}
 }
 
+// A process that tells how many there are, and nothing of where, has no quantile and ends nobody.
+func TestNoBuckets(t *testing.T) {
+	h := real(true)
+	h.Observe(1)
+	bare := histogram(&dto.Histogram{SampleCount: new(uint64(2))})
+	if d := bare.Since(read(t, h)); d.count != 1 {
+		t.Errorf("%d came", d.count)
+	}
+}
+
 // A process that was started anew has counted less than before: all that it counts is new.
 func TestStartedAnew(t *testing.T) {
 	before, after := real(true), real(true)
