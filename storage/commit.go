@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/latchkey/latchkey/key"
 	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
+	"github.com/latchkey/latchkey/storage/boltfile"
 )
 
 // Commit makes a change, all of it or none, and returns the position at which
@@ -255,12 +257,11 @@ func (db *DB) publish(w *write) Position {
 
 // inPlace returns ErrMoved unless the names in the folder are those of the open
 // files: what is written to a file without a name is lost, and no error tells.
-// It returns ErrDamaged for a file that was cut off: bbolt must not touch the
-// part of its map that isn't there any more.
+// It returns ErrDamaged for a file of which bbolt must not be asked: see askable.
 func (db *DB) inPlace() error {
 	size, err := sameFile(db.folder.file(), db.opened)
 	if err == nil {
-		err = db.cutOff(size)
+		err = db.askable(size)
 	}
 	if db.marks == nil {
 		return err
@@ -271,14 +272,26 @@ func (db *DB) inPlace() error {
 	return err
 }
 
-// cutOff returns ErrDamaged where the file has fewer bytes than it had.
-func (db *DB) cutOff(size int64) error {
-	if size >= db.size.Load() {
-		return nil
+// askable returns ErrDamaged for a file in its place that bbolt must not be asked about. bbolt looks at its meta pages
+// with its locks held, and a fault or a panic there leaves them so: whoever asks next, or closes it, waits for ever. So
+// the file must be as long as it was, and have a meta page that can be read.
+func (db *DB) askable(size int64) error {
+	if size < db.size.Load() {
+		return &DamageError{Reason: "truncated", Problems: []error{
+			fmt.Errorf("%s was cut off at %d bytes under the running process: restore a backup (latchkey db restore)", db.folder.file(), size),
+		}}
 	}
-	return &DamageError{Reason: "truncated", Problems: []error{
-		fmt.Errorf("%s was cut off at %d bytes under the running process: restore a backup (latchkey db restore)", db.folder.file(), size),
-	}}
+	f, err := os.Open(db.folder.file())
+	if err != nil {
+		return nil // its rights were taken away: bbolt has it open, and goes on
+	}
+	defer f.Close()
+	if err := boltfile.CheckMetas(f, size); err != nil {
+		return &DamageError{Reason: "meta", Problems: []error{
+			fmt.Errorf("%s was damaged under the running process: %w: restore a backup (latchkey db restore)", db.folder.file(), err),
+		}}
+	}
+	return nil
 }
 
 // behind is an ErrDamaged for a file that isn't where it was.

@@ -90,6 +90,9 @@ func runningMeta(g *golden, random *rand.Rand, most int) (all []mishap) {
 			all = append(all, mishap{What: "overwritten", Name: storage.FileName, At: at, Noise: b, Before: before, Known: true, Repair: i%2 == 0})
 		}
 	}
+	for _, before := range []bool{false, true} { // and both at once: bbolt has none left to go by
+		all = append(all, mishap{What: "overwritten", Name: storage.FileName, Noise: noise(random, 2*g.page), Before: before, Known: true, Repair: before})
+	}
 	return all
 }
 

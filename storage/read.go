@@ -305,10 +305,8 @@ func (db *DB) readKnown(f func(*bbolt.Tx, Position) error) error {
 	db.file.RLock()
 	defer db.file.RUnlock()
 	at := db.Position()
-	// bbolt looks at its meta pages with a lock held, and a fault there would
-	// leave it so: whoever asks next would wait for ever.
 	if size, err := sameFile(db.folder.file(), db.opened); err == nil {
-		if err := db.cutOff(size); err != nil {
+		if err := db.askable(size); err != nil {
 			return err
 		}
 	}

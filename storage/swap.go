@@ -182,8 +182,8 @@ func (db *DB) keepDamaged() {
 		reason = d.Reason
 	case db.broken != nil:
 		reason = "page"
-	case size < db.size.Load():
-		reason = "truncated"
+	case errors.As(db.askable(size), &d):
+		reason = d.Reason
 	default:
 		return
 	}

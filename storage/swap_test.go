@@ -144,6 +144,21 @@ func TestSwapHeals(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, true, false},
+		"both meta pages": {func(t *testing.T, db *storage.DB, dir string) {
+			f, err := os.OpenFile(filepath.Join(dir, storage.FileName), os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if _, err := f.WriteAt(make([]byte, 2*os.Getpagesize()), 0); err != nil {
+				t.Fatal(err)
+			}
+			// bbolt would panic with its locks held, and wait for them when it is closed.
+			db.View(func(v *storage.View) { _, err = v.Key("key_any") })
+			if !errors.Is(err, storage.ErrDamaged) {
+				t.Errorf("a key is read: %v", err)
+			}
+		}, true, false},
 		"pages of noise": {func(t *testing.T, db *storage.DB, dir string) {
 			f, err := os.OpenFile(filepath.Join(dir, storage.FileName), os.O_RDWR, 0)
 			if err != nil {

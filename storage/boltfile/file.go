@@ -115,7 +115,7 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 		chosen, other = other, chosen
 	}
 	if chosen.unread != nil {
-		return nil, &Damage{Kind: BadMeta, What: fmt.Sprintf("neither meta page can be read: page 0 %v, page 1 %v", metas[0].unread, metas[1].unread)}
+		return nil, neither(metas)
 	}
 	// bbolt takes the page size from the first meta page it can read, and
 	// everything else from the latest.
@@ -129,6 +129,20 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 		return nil, &Damage{Page: uint64(size / int64(chosen.PageSize)), Kind: Truncated, What: err.Error()}
 	}
 	return &File{r: r, meta: chosen.Meta, other: other.usableBeside(chosen.Meta, size)}, nil
+}
+
+// CheckMetas returns a *Damage where bbolt can read neither meta page of a file that is size bytes long. The file may
+// be written to meanwhile: a transaction writes one of them.
+func CheckMetas(r io.ReaderAt, size int64) error {
+	metas, err := readMetas(r, size)
+	if err == nil && metas[0].unread != nil && metas[1].unread != nil {
+		err = neither(metas)
+	}
+	return err
+}
+
+func neither(metas [2]slot) error {
+	return &Damage{Kind: BadMeta, What: fmt.Sprintf("neither meta page can be read: page 0 %v, page 1 %v", metas[0].unread, metas[1].unread)}
 }
 
 // Meta is what the chosen meta page says.
