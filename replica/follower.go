@@ -75,9 +75,10 @@ type Follower struct {
 	changed atomic.Pointer[chan struct{}] // closed at the next proof
 
 	// Of Run's goroutine.
-	state   State
-	refused map[string]time.Time // when hubs were refused, by name
-	stuck   storage.Position     // where the hub was when its policies couldn't be used; zero: they could
+	state    State
+	refused  map[string]time.Time // when hubs were refused, by name
+	refusing int                  // how often in a row the disk was seen to refuse
+	stuck    storage.Position     // where the hub was when its policies couldn't be used; zero: they could
 
 	mu      sync.Mutex // guards what follows, which others look at
 	seen    State
@@ -102,6 +103,7 @@ func NewFollower(o FollowerOptions) (*Follower, error) {
 		return nil, err
 	}
 	f.memory = m
+	was := lease
 	lease.Shorten(o.Limit)
 	f.state = State{At: o.DB.Position(), Floor: o.DB.Floor(), Lease: lease, AcceptOlder: o.AcceptOlder, Whole: o.AcceptOlder}
 	if !m.hub.IsZero() {
@@ -109,7 +111,12 @@ func NewFollower(o FollowerOptions) (*Follower, error) {
 		f.hubTime, f.heard = m.hub, time.Now()
 	}
 	if err := f.remember(true); err != nil {
-		return nil, err
+		// A disk that is full doesn't keep it from answering by a lease that stands in the file as it is. One that was
+		// made shorter must be there: the hub counts on it, and the next process would answer by the longer one.
+		if !m.there || lease != was || !lease.Holds(now) {
+			return nil, err
+		}
+		f.log.Warn("the lease can't be written down, and stays as it was", "error", err)
 	}
 	f.publish()
 	return f, nil
@@ -176,6 +183,10 @@ const (
 	mostPause  = 3 * time.Second // while no hub answers
 	// What fails after the Welcome would fail for a whole fleet at the same time, as a policy that it doesn't know.
 	mostTroubled = time.Minute
+	// troubleCheck is how often it is looked during a pause whether the disk takes writes, and troubledFor how often in a
+	// row it refused before. Who looks after the store does so every 5 seconds, and every second while it is in trouble.
+	troubleCheck = time.Second
+	troubledFor  = 8
 	// goodSession is how long a session lasts at least after which all is well.
 	goodSession = 10 * time.Second
 	// suspendCheck is how often it is looked whether the machine was suspended.
@@ -210,9 +221,34 @@ func (f *Follower) Run(ctx context.Context) error {
 			next = troubled
 			alone.Reset()
 		}
-		pause(ctx, next.NextBackOff())
+		f.rest(ctx, next.NextBackOff())
 	}
 	return nil
+}
+
+// rest pauses between sessions. A disk that refused for a while and takes writes again ends it: what failed is over, and
+// the lease runs. One that refuses no more than what a session brings is called good sooner than that.
+func (f *Follower) rest(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	tick := time.NewTicker(troubleCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if f.o.DB.Trouble() != nil {
+			f.refusing++
+			continue
+		}
+		refused := f.refusing
+		f.refusing = 0
+		if refused >= troubledFor {
+			return
+		}
+	}
 }
 
 func pauses(most time.Duration) *backoff.ExponentialBackOff {

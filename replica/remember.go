@@ -28,6 +28,7 @@ type memory struct {
 	boot    string
 	id      string
 	written Instant // what Asked was when it was last written
+	there   bool    // a file has the name
 	hub     time.Time
 }
 
@@ -37,7 +38,8 @@ func recall(folder string, db *storage.DB, now Instant, wall time.Time) (*memory
 	m := &memory{path: filepath.Join(folder, rememberedName), boot: bootID()}
 	var is replicav1.Remembered
 	err := readSealed(m.path, &is)
-	if m.id = is.GetId(); m.id == "" {
+	m.id, m.there = is.GetId(), is.GetId() != ""
+	if !m.there {
 		random := make([]byte, 16)
 		_, _ = rand.Read(random) // never fails
 		m.id = hex.EncodeToString(random)

@@ -187,3 +187,42 @@ func TestSealed(t *testing.T) {
 		t.Error("it was written where nothing can be")
 	}
 }
+
+// A full disk doesn't keep a replica from going on with the lease that it has; one that is made shorter, or that there
+// isn't, has to be written down.
+func TestARestartThatCanNotWriteTheLease(t *testing.T) {
+	h := hubWith(t, 1)
+	dir := storagetest.Dir(t)
+	block := filepath.Join(dir, rememberedName+".new") // where it is written
+	start := func(limit time.Duration) error {
+		db := storagetest.Open(t, dir, storage.Options{Replica: true})
+		defer storagetest.Close(t, db)
+		f, err := NewFollower(FollowerOptions{DB: db, Folder: dir, Limit: limit})
+		if err == nil && !f.Status().Fresh {
+			t.Errorf("with %v it doesn't answer", limit)
+		}
+		return err
+	}
+	storagetest.Close(t, storagetest.Open(t, dir, storage.Options{Replica: true}))
+	if err := os.Mkdir(block, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if start(time.Hour) == nil {
+		t.Error("it begins without a lease, and can't write one down")
+	}
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	r := startReplica(t, dir, time.Hour, h.target(t))
+	eventually(t, "fresh", func() bool { return r.Status().Fresh })
+	r.stop(t)
+	if err := os.Mkdir(block, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := start(time.Hour); err != nil {
+		t.Error(err)
+	}
+	if start(time.Minute) == nil {
+		t.Error("it begins by a shorter lease, and can't write it down")
+	}
+}
