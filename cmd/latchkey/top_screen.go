@@ -121,7 +121,7 @@ func (s *screen) paint(lines func(most int, as styler) []string) error {
 		}
 		return s.paintAs(as, line)
 	}
-	for _, line := range lines(height-1, cut) {
+	for _, line := range lines(max(1, height-1), cut) {
 		b.WriteString(line + "\x1b[K\r\n")
 	}
 	b.WriteString(s.paintAs(aside, "q leaves") + "\x1b[K\x1b[J")

@@ -47,9 +47,10 @@ func (v *topView) lines(most int, paint styler) []string {
 		paint(headline, fmt.Sprintf("latchkey top   %d %s   %s   over %s", len(v.Processes), noun, v.Time.Format(time.RFC3339), seconds(v.Interval))), "",
 	}
 	lines = append(lines, columns(v.processRows(), paint)...)
+	// Not in a column: it would be the last, which a terminal of 80 columns has no room for.
 	for _, p := range v.Processes {
-		if p.Problem != nil {
-			lines = append(lines, paint(alarm, printable(p.Address+": "+*p.Problem)))
+		if worst, trouble := p.trouble(); trouble != "" {
+			lines = append(lines, paint(worst, printable(p.Address+": "+trouble)))
 		}
 	}
 	decisions := columns(v.decisionRows(), paint)
@@ -65,13 +66,13 @@ func (v *topView) lines(most int, paint styler) []string {
 }
 
 func (v *topView) processRows() []styled {
-	rows := []styled{{headline, []string{"PROCESS", "READY", "REVISION", "KEYS", "CHECKS/S", "DENIED/S", "P50", "P99", "AGE", "LEASE", "REPLICAS", "TROUBLE"}}}
+	rows := []styled{{headline, []string{"PROCESS", "READY", "REVISION", "KEYS", "CHECKS/S", "DENIED/S", "P50", "P99", "AGE", "LEASE", "REPLICAS"}}}
 	for _, p := range v.Processes {
 		if p.Problem != nil {
-			rows = append(rows, styled{alarm, []string{p.Address, "?", "", "", "", "", "", "", "", "", "", "no answer"}})
+			rows = append(rows, styled{alarm, []string{p.Address, "?", "", "", "", "", "", "", "", "", ""}})
 			continue
 		}
-		s, trouble := p.trouble()
+		s, _ := p.trouble()
 		ready := "yes"
 		if !p.Ready {
 			ready = "no"
@@ -91,7 +92,7 @@ func (v *topView) processRows() []styled {
 		}
 		rows = append(rows, styled{s, []string{
 			p.Address, ready, fmt.Sprint(p.Revision), fmt.Sprint(p.Keys), perSecond(p.Checks), perSecond(p.Denied),
-			took(p.P50), took(p.P99), age, lease, replicas, trouble,
+			took(p.P50), took(p.P99), age, lease, replicas,
 		}})
 	}
 	return rows
@@ -99,6 +100,9 @@ func (v *topView) processRows() []styled {
 
 // trouble is what is wrong with a process, the worst first.
 func (p *topFigures) trouble() (style, string) {
+	if p.Problem != nil {
+		return alarm, *p.Problem
+	}
 	var all []string
 	worst := ordinary
 	note := func(s style, is bool, format string, args ...any) {
