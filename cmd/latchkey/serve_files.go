@@ -62,7 +62,7 @@ func newPolicyFiles(paths []string, a *admin.Server, db *storage.DB, log *slog.L
 		paths: paths, admin: a, db: db, log: log, operator: fmt.Sprintf("process:uid:%d", os.Geteuid()),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "latchkey_policy_reloads_total",
-			Help: "Policy files that were read because they are new or have changed, by result: success or failure.",
+			Help: "Policy files that were read because they are new or have changed, by result: success or failure, which is also to find none.",
 		}, []string{"result"}),
 		lastSuccess: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "latchkey_policy_last_reload_success_timestamp_seconds",
@@ -150,8 +150,12 @@ func (f *policyFiles) reload(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	if err != nil && (f.found == nil || f.found.Error() != err.Error()) {
+	switch {
+	case err != nil && (f.found == nil || f.found.Error() != err.Error()):
+		f.reloads.WithLabelValues("failure").Inc()
 		f.log.Error("the policy files can't be found: those in use stay in use", "error", err)
+	case err == nil && f.found != nil:
+		f.log.Info("the policy files are found again")
 	}
 	if f.found = err; err == nil || errors.Is(err, disk.ErrHung) {
 		f.reread(ctx, files, hung)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -281,6 +282,32 @@ func TestExitCodes(t *testing.T) {
 		if code := report(&out, nil, test.err); code != test.code || out.String() != test.says {
 			t.Errorf("%s: %d and %q, want %d and %q", name, code, out.String(), test.code, test.says)
 		}
+	}
+}
+
+// A folder that is gone, or has no policies any more, is told by the metric too, once.
+func TestPolicyFilesThatAreGoneAreCounted(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	db := storagetest.New(t, storageOptions(&admin.Compiler{}))
+	dir := t.TempDir()
+	f := newPolicyFiles([]string{dir}, admin.New(admin.Options{Ledger: db, Log: log}), db, log)
+	failures := func() float64 {
+		var m dto.Metric
+		if err := f.reloads.WithLabelValues("failure").Write(&m); err != nil {
+			t.Fatal(err)
+		}
+		return m.GetCounter().GetValue()
+	}
+	for _, want := range []float64{1, 1} {
+		if f.reload(t.Context()); failures() != want || len(f.problems()) != 1 {
+			t.Errorf("%v failures, want %v; problems %q", failures(), want, f.problems())
+		}
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if f.reload(t.Context()); failures() != 2 {
+		t.Errorf("%v failures once the folder is gone", failures())
 	}
 }
 
