@@ -79,7 +79,7 @@ func (i *keyImport) run(cmd *cobra.Command) (err error) {
 	if err := i.check(cmd, source); err != nil {
 		return err
 	}
-	if !i.dryRun || i.each() {
+	if !i.dryRun && i.imported > 0 || i.each() {
 		if err := source.rewind(); err != nil {
 			return err
 		}

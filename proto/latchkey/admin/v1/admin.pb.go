@@ -896,7 +896,8 @@ type ImportKeysRequest struct {
 	Keys []*ImportKey `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
 	// Whether everything is checked and nothing is taken over.
 	DryRun bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	// Whether a key that is there already, as the same key, is passed over. It is left as it is.
+	// Whether a key that is there already, as the same key, is passed over. It is left as it is. It is the same if all
+	// that is said of it is so, or it was revoked, disabled or rotated since; else the mistake names what differs.
 	Resume bool `protobuf:"varint,3,opt,name=resume,proto3" json:"resume,omitempty"`
 	// Whether the keys are left out of the answer.
 	OmitKeys      bool `protobuf:"varint,4,opt,name=omit_keys,json=omitKeys,proto3" json:"omit_keys,omitempty"`
