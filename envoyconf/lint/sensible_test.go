@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/latchkey/latchkey/envoyconf/lint"
+	"github.com/latchkey/latchkey/internal/envoytest"
+	"github.com/latchkey/latchkey/internal/link/linktest"
 )
 
 // findingsIn are the findings in a text, each as severity and rule.
@@ -38,6 +40,26 @@ func TestSensibleConfigurations(t *testing.T) {
 			t.Errorf("%s: found %v, want %v", name, found, want)
 		}
 	}
+}
+
+// A whole configuration of somebody's is one that Envoy takes, with files that are there.
+func TestSensibleConfigurationsAreTaken(t *testing.T) {
+	envoy, err := envoytest.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := os.ReadFile(filepath.Join("testdata", "edge.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	pair := linktest.NewCA(t, "ca").Issue(t, linktest.Leaf{DNSNames: []string{"api.example.com"}})
+	for name, content := range map[string][]byte{"tls.crt": pair.CertificatePEM(), "tls.key": pair.KeyPEM(t)} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	validate(t, envoy, strings.NewReplacer("/etc/envoy/", dir+"/", "/var/log/envoy/", dir+"/", "/run/envoy/", dir+"/").Replace(string(src)))
 }
 
 // What is sensible is near to what is not: one word decides.
