@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latchkey/latchkey/envoyconf"
 	"github.com/latchkey/latchkey/envoyconf/lint"
 	"github.com/latchkey/latchkey/internal/envoytest"
 	"github.com/latchkey/latchkey/internal/link/linktest"
@@ -117,5 +118,22 @@ func TestNearlySensibleConfigurations(t *testing.T) {
 				t.Errorf("found %v, want %v", found, c.want)
 			}
 		})
+	}
+}
+
+// Envoy's cache passes by what has an authorization, and nothing else that may be a key.
+func TestCacheInFront(t *testing.T) {
+	src, err := os.ReadFile(filepath.Join("testdata", "edge.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const cors = "filters.http.cors.v3.Cors\n"
+	text := strings.Replace(string(src), cors, "filters.http.cache.v3.CacheConfig\n", 1)
+	for header, want := range map[string]lint.Severity{"authorization": lint.Warning, "x-api-key": lint.Error} {
+		found, err := lint.File("envoy.yaml", []byte(text), &envoyconf.Reads{Credentials: []string{header}})
+		i := slices.IndexFunc(found, func(f lint.Finding) bool { return f.Rule == "answers-before" })
+		if err != nil || i < 0 || found[i].Severity != want {
+			t.Errorf("with keys in %s: %v, %v, want answers-before as %s", header, found, err, want)
+		}
 	}
 }
