@@ -6,7 +6,8 @@
 // itself takes them. What it doesn't know it passes by; it never asks whether Envoy would take the configuration, which
 // `envoy --mode validate` answers.
 //
-// [Rules] is the table of rules. A file rules_*.go holds those of one subject, and what finds them.
+// [Rules] is the table of rules. A file rules_*.go holds those of one subject, and what finds them; filters.go knows what Envoy's
+// filters do, and ways.go where its routes and connections lead.
 package lint
 
 import (

@@ -28,7 +28,7 @@ var (
 		"gcp_authn", "credential_injector", "set_metadata", "set_filter_state", "header_to_metadata", "json_to_metadata",
 		"sse_to_metadata", "thrift_to_metadata", "file_system_buffer", "kill_request", "original_src", "proto_message_extraction",
 		"grpc_field_extraction", "api_key_auth", "basic_auth", "body_size_limit", "cdn_loop", "dynamic_forward_proxy", "geoip",
-		"ip_tagging", "mcp", "a2a", "upstream_codec", "tap", "filter_chain",
+		"ip_tagging", "mcp", "a2a", "upstream_codec", "tap", "filter_chain", "custom_response",
 	}
 )
 

@@ -148,16 +148,25 @@ func TestHolesAreTaken(t *testing.T) {
 	}
 	config, _ := kodey(t)
 	for _, hole := range holes(t) {
-		text, err := hole.Open(config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := filepath.Join(t.TempDir(), "envoy.yaml")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := exec.Command(envoy, "--mode", "validate", "--config-path", file).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", hole.Name, err, out)
-		}
+		t.Run(hole.Name, func(t *testing.T) {
+			t.Parallel()
+			text, err := hole.Open(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			validate(t, envoy, text)
+		})
+	}
+}
+
+// validate has Envoy read a configuration.
+func validate(t *testing.T, envoy, text string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "envoy.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(envoy, "--mode", "validate", "--config-path", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

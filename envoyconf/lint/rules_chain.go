@@ -14,7 +14,7 @@ var chainRules = []Rule{
 	},
 	{
 		"rewrites-after", Error, "a request reaches the API as another than was checked",
-		"a filter behind the check can change path, host and headers, and have the route chosen anew",
+		"a filter behind the check can change path, query, host and headers that the API goes by, or have the route chosen anew",
 		"put it before the ext_authz filter, or take it out",
 	},
 	{
@@ -80,6 +80,7 @@ func (l *linter) lookAround(c chain) {
 	for _, outer := range c.before() {
 		for _, f := range outer.parts() {
 			switch {
+			case f.kind == "lua" && !mayRead(f.config):
 			case slices.Contains(caches, f.kind) && l.cachesKeys():
 				l.findAs("answers-before", Error, f.node, "the filter "+f.kind+" stands before ext_authz, and hands what a key has opened to whoever has none")
 			case slices.Contains(programs, f.kind), slices.Contains(caches, f.kind), slices.Contains(answerers, f.kind) && !isProbe(f):
@@ -125,9 +126,7 @@ func (l *linter) lookAfter(f filter) {
 		l.find("rewrites-after", f.node, "the filter "+f.kind+" stands after ext_authz")
 	case f.kind == "on_demand":
 		l.findAs("rewrites-after", Warning, f.node, "the filter on_demand finds routes after ext_authz, for requests that it didn't ask about")
-	case slices.ContainsFunc(slices.Concat(programs, rewriters, quiet), func(kind string) bool { return kind == f.kind }), !f.config.ok(), strings.Contains(f.get("name").text(), "stats"):
-	case f.kind == "custom_response": // see answers-changed
-	default:
+	case f.config.ok() && !slices.Contains(slices.Concat(programs, rewriters, quiet), f.kind) && !strings.Contains(f.get("name").text(), "stats"):
 		l.find("unknown-after", f.node, "the filter "+f.typ+" stands after ext_authz")
 	}
 	l.lookAtSetters(f)
@@ -167,8 +166,11 @@ func (l *linter) lookAtOverrides(r *routes) {
 			if !r.isAfter(o.name) {
 				continue
 			}
-			all := filtersIn(o.settings)
-			if own := filterOf(o.at, o.kind, o.settings); own.kind == "lua" && o.settings.get("source_code").ok() || own.kind == "header_mutation" {
+			var all []filter
+			switch own := filterOf(o.at, o.kind, o.settings); {
+			case isWrapper(o.kind):
+				all = filtersIn(o.settings)
+			case own.kind == "header_mutation", own.kind == "lua" && o.settings.get("source_code").ok():
 				all = []filter{own}
 			}
 			for _, f := range all {

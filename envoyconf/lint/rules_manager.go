@@ -7,12 +7,12 @@ var managerRules = []Rule{
 	{
 		"path-normalization", Warning, "Envoy's routes, Latchkey and the API read different paths",
 		"/v1/chat/../members is one path to a route and another to a server. Latchkey refuses such paths; what else goes by the path doesn't",
-		"set normalize_path: true, merge_slashes: true and path_with_escaped_slashes_action: REJECT_REQUEST",
+		"set normalize_path: true, merge_slashes: true and path_with_escaped_slashes_action: REJECT_REQUEST, or UNESCAPE_AND_REDIRECT",
 	},
 	{
 		"underscores", Warning, "a header that Latchkey has verified reaches the API a second time, forged",
 		"many servers read x_team_id as x-team-id, and x_latchkey_tenant as x-latchkey-tenant",
-		"set common_http_protocol_options.headers_with_underscores_action: REJECT_REQUEST",
+		"set common_http_protocol_options.headers_with_underscores_action: REJECT_REQUEST, or DROP_HEADER",
 	},
 	{
 		"client-claims", Warning, "clients say who they are: their address, their request id, how Envoy should retry",
@@ -31,7 +31,7 @@ var managerRules = []Rule{
 	},
 	{
 		"shared-connection", Note, "one bad request ends the connection of many",
-		"over HTTP/2 a proxy's clients share a connection, which Envoy closes on the first invalid message",
+		"over HTTP/2 and HTTP/3 a proxy's clients share a connection, which Envoy closes on the first invalid message",
 		"set http2_protocol_options.override_stream_error_on_invalid_http_message: true",
 	},
 	{

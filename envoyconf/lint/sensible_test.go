@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latchkey/latchkey/envoyconf"
 	"github.com/latchkey/latchkey/envoyconf/lint"
+	"github.com/latchkey/latchkey/internal/envoytest"
+	"github.com/latchkey/latchkey/internal/link/linktest"
 )
 
 // findingsIn are the findings in a text, each as severity and rule.
@@ -40,6 +43,26 @@ func TestSensibleConfigurations(t *testing.T) {
 	}
 }
 
+// A whole configuration of somebody's is one that Envoy takes, with files that are there.
+func TestSensibleConfigurationsAreTaken(t *testing.T) {
+	envoy, err := envoytest.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := os.ReadFile(filepath.Join("testdata", "edge.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	pair := linktest.NewCA(t, "ca").Issue(t, linktest.Leaf{DNSNames: []string{"api.example.com"}})
+	for name, content := range map[string][]byte{"tls.crt": pair.CertificatePEM(), "tls.key": pair.KeyPEM(t)} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	validate(t, envoy, strings.NewReplacer("/etc/envoy/", dir+"/", "/var/log/envoy/", dir+"/", "/run/envoy/", dir+"/").Replace(string(src)))
+}
+
 // What is sensible is near to what is not: one word decides.
 func TestNearlySensibleConfigurations(t *testing.T) {
 	src, err := os.ReadFile(filepath.Join("testdata", "edge.yaml"))
@@ -67,6 +90,11 @@ func TestNearlySensibleConfigurations(t *testing.T) {
 		"a log of one header, or of the key":  {`"%REQ(USER-AGENT)%"`, `'%COALESCE({"operators":[{"command":"REQ","param":"authorization"}]})%'`, []string{"error log-credential"}},
 		"a reply that says otherwise":         {"default_value: 504", "default_value: 503", []string{"note replies-changed"}},
 		"replies to errors of a kind":         {"op: EQ, value: { default_value: 504", "op: GE, value: { default_value: 400", []string{"note replies-changed"}},
+		"a reply to what Latchkey refuses":    {"filter: { status_code_filter: { comparison: { op: EQ, value: { default_value: 504, runtime_key: gone } } } }", "filter: { response_flag_filter: { flags: [NR, UAEX] } }", []string{"note replies-changed"}},
+		"a reply where there is no route":     {"filter: { status_code_filter: { comparison: { op: EQ, value: { default_value: 504, runtime_key: gone } } } }", "filter: { response_flag_filter: { flags: [NR] } }", nil},
+		"bytes to who asks":                   {"cluster: nowhere", "cluster: https", nil},
+		"bytes to the API":                    {"cluster: nowhere", "cluster: api", []string{"warning bypass-chain"}},
+		"a tap that waits to be asked":        {"- name: envoy.filters.http.grpc_web\n                    typed_config:\n                      \"@type\": type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb", "- name: t\n                    typed_config: { \"@type\": type.googleapis.com/envoy.extensions.filters.http.tap.v3.Tap, common_config: { admin_config: { config_id: x } } }", []string{"warning tapped"}},
 		"health checks for all paths":         {`headers: [{ name: ":path", string_match: { exact: /envoy-health } }]`, "headers: [{ name: x-health, present_match: true }]", []string{"warning answers-before"}},
 		"some are asked about":                {"numerator: 100 } }", "numerator: 1, denominator: MILLION } }", []string{"error partly-enabled"}},
 		"all are, for the moment":             {"numerator: 100 } }", "numerator: 100 }, runtime_key: ask }", []string{"warning partly-enabled"}},
@@ -90,5 +118,22 @@ func TestNearlySensibleConfigurations(t *testing.T) {
 				t.Errorf("found %v, want %v", found, c.want)
 			}
 		})
+	}
+}
+
+// Envoy's cache passes by what has an authorization, and nothing else that may be a key.
+func TestCacheInFront(t *testing.T) {
+	src, err := os.ReadFile(filepath.Join("testdata", "edge.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const cors = "filters.http.cors.v3.Cors\n"
+	text := strings.Replace(string(src), cors, "filters.http.cache.v3.CacheConfig\n", 1)
+	for header, want := range map[string]lint.Severity{"authorization": lint.Warning, "x-api-key": lint.Error} {
+		found, err := lint.File("envoy.yaml", []byte(text), &envoyconf.Reads{Credentials: []string{header}})
+		i := slices.IndexFunc(found, func(f lint.Finding) bool { return f.Rule == "answers-before" })
+		if err != nil || i < 0 || found[i].Severity != want {
+			t.Errorf("with keys in %s: %v, %v, want answers-before as %s", header, found, err, want)
+		}
 	}
 }
