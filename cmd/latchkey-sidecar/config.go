@@ -96,7 +96,7 @@ ends it at once.`,
 	f.StringArrayVar(&flags.Hub, "hub", nil, "hub to follow, unix:PATH, or host:port with tls in --config; repeat it for more: the one that is furthest ahead is followed")
 	f.StringVar(&flags.Data, "data", "", "folder of the replica (default "+defaultData+")")
 	f.StringVar(&flags.Listen, "listen", "", "where Envoy calls Check, host:port or unix:PATH (default unix:<data>/authz.sock)")
-	f.StringVar(&flags.Http, "http", "", "where metrics, profiles and gRPC health are served, host:port (default "+defaultHTTP+")")
+	f.StringVar(&flags.Http, "http", "", "where metrics, profiles, the status and gRPC health are served, host:port (default "+defaultHTTP+")")
 	f.StringVar(&flags.MaxStaleness, "max-staleness", "", "how long to answer without news of a hub, such as 90s, 10m or 1d, or "+unlimited+" (default "+defaultStaleness+")")
 	f.StringVar(&flags.Name, "name", "", "name by which the hub shows this replica (default the host's)")
 	f.BoolVar(&acceptRollback, "accept-rollback", false,

@@ -26,9 +26,10 @@ import (
 
 // process is a running sidecar.
 type process struct {
-	config *config
-	log    *slog.Logger
-	hangup *reload.Hangup
+	config  *config
+	log     *slog.Logger
+	hangup  *reload.Hangup
+	started time.Time
 
 	db       *storage.DB
 	link     *link.Source // nil: nobody over TCP
@@ -57,7 +58,7 @@ func runSidecar(ctx context.Context, c *config, log *slog.Logger, level *slog.Le
 	defer hangup.Stop()
 
 	p := &process{
-		config: c, log: log, level: level, hangup: hangup, listeners: serve.Listeners{Log: log}, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName),
+		config: c, log: log, level: level, hangup: hangup, started: time.Now(), listeners: serve.Listeners{Log: log}, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName),
 		hubs: link.NewAllowList(c.ids),
 	}
 	p.drain.Store(int64(c.drain))
@@ -168,6 +169,7 @@ func (p *process) group() (*serve.Group, error) {
 	g.Add(serve.Announce, "health", p.health.Leave(p.log, func() time.Duration { return time.Duration(p.drain.Load()) }))
 	g.Add(serve.Listen, "check", func(ctx context.Context) error { return p.grpc.Run(ctx, check) })
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
+	answers.Status(p.status)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
 	g.Add(serve.Work, "memory", p.memory.Run)
 	p.observe.AddTo(&g)
