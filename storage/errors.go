@@ -69,6 +69,15 @@ var (
 	ErrDiverged = errors.New("not of the same history")
 )
 
+// TroubleText says for people what an error of [DB.Trouble] or [DB.Mend] means.
+func TroubleText(err error) string {
+	what := "the store takes no writes"
+	if errors.Is(err, ErrDamaged) {
+		what = "the store's file is damaged, and writes may fail"
+	}
+	return fmt.Sprintf("%s: %v", what, err)
+}
+
 // DamageError is what is wrong with a file. It is an ErrDamaged.
 type DamageError struct {
 	Reason   string  // one word, as it stands in the quarantined file's name

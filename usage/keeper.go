@@ -74,6 +74,9 @@ type Keeper struct {
 	file    atomic.Pointer[tally.File] // nil until Run has opened it
 	asked   chan chan<- struct{}       // who wants everything to be written down now
 
+	// Why it can't be, now; nil: it can.
+	unwritten, unsent atomic.Pointer[error]
+
 	// Of Run's goroutine.
 	held    []tally.Count // that couldn't be written down
 	failing bool          // the file can't be written
@@ -194,6 +197,7 @@ func (k *Keeper) flush(wake chan<- struct{}) {
 	if k.file.Load() == nil {
 		return // there was nothing to write, and nothing could have been
 	}
+	k.unwritten.Store(nil)
 	k.metrics.flushed(k.o.Now())
 	if k.failing {
 		k.failing = false
@@ -247,6 +251,7 @@ func (k *Keeper) hold(counts []tally.Count) {
 
 // fails tells once that usage can't be written down.
 func (k *Keeper) fails(err error) {
+	k.unwritten.Store(&err)
 	k.metrics.failed.Inc()
 	if !k.failing {
 		k.failing = true

@@ -177,10 +177,16 @@ func TestWithoutADisk(t *testing.T) {
 		if failed := value(t, k.metrics.failed); failed < 10 {
 			t.Errorf("%v failures are counted", failed)
 		}
+		if all := k.Problems(); len(all) != 1 || !strings.Contains(all[0], "can't be written down") {
+			t.Errorf("the problems are %q", all)
+		}
 		if err := os.Mkdir(folder, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(DefaultFlush + retryEvery)
+		if all := k.Problems(); len(all) > 0 {
+			t.Errorf("it is over, and the problems are %q", all)
+		}
 		stop()
 		if got := ever(t, folder, 1); got != 10 {
 			t.Errorf("%d are counted, want 10", got)

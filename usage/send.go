@@ -26,6 +26,7 @@ func (k *Keeper) send(ctx context.Context, wake <-chan struct{}) {
 		for ctx.Err() == nil {
 			err := k.sendAll(ctx)
 			if err == nil {
+				k.unsent.Store(nil)
 				if told {
 					told = false
 					k.log.Info("usage is reported to a hub again")
@@ -35,6 +36,7 @@ func (k *Keeper) send(ctx context.Context, wake <-chan struct{}) {
 			if ctx.Err() != nil {
 				break
 			}
+			k.unsent.Store(&err)
 			k.metrics.unsent.Inc()
 			if !told {
 				told = true

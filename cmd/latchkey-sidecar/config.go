@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,8 +33,7 @@ type config struct {
 	data      string
 	listen    serve.Address
 	http      serve.Address
-	logLevel  slog.Level
-	drain     time.Duration // that it goes on once it is told to stop
+	settings  reload.Settings
 	staleness time.Duration // 0: without limit
 	name      string
 	tls       *configv1.TLS // nil: nobody over TCP
@@ -85,9 +83,8 @@ ends it at once.`,
 				return err
 			}
 			c.acceptRollback = acceptRollback
-			level := new(slog.LevelVar)
-			level.Set(c.logLevel)
-			return runSidecar(cmd.Context(), c, serve.NewLog(cmd.ErrOrStderr(), level), level)
+			current := reload.NewCurrent(c.settings)
+			return runSidecar(cmd.Context(), c, serve.NewLog(cmd.ErrOrStderr(), current.Level()), current)
 		},
 	}
 	cmd.SetFlagErrorFunc(flagError)
@@ -96,7 +93,7 @@ ends it at once.`,
 	f.StringArrayVar(&flags.Hub, "hub", nil, "hub to follow, unix:PATH, or host:port with tls in --config; repeat it for more: the one that is furthest ahead is followed")
 	f.StringVar(&flags.Data, "data", "", "folder of the replica (default "+defaultData+")")
 	f.StringVar(&flags.Listen, "listen", "", "where Envoy calls Check, host:port or unix:PATH (default unix:<data>/authz.sock)")
-	f.StringVar(&flags.Http, "http", "", "where metrics, profiles and gRPC health are served, host:port (default "+defaultHTTP+")")
+	f.StringVar(&flags.Http, "http", "", "where metrics, profiles, the status and gRPC health are served, host:port (default "+defaultHTTP+")")
 	f.StringVar(&flags.MaxStaleness, "max-staleness", "", "how long to answer without news of a hub, such as 90s, 10m or 1d, or "+unlimited+" (default "+defaultStaleness+")")
 	f.StringVar(&flags.Name, "name", "", "name by which the hub shows this replica (default the host's)")
 	f.BoolVar(&acceptRollback, "accept-rollback", false,
@@ -118,11 +115,8 @@ func configure(from reload.Source[*configv1.Sidecar]) (*config, error) {
 		data: filepath.Clean(cmp.Or(said.Data, defaultData)), name: said.Name, tls: read.Tls,
 		from: from, said: said,
 	}
-	if c.logLevel, err = serve.ParseLevel(said.GetLogLevel()); err != nil {
-		return nil, usagef("--log-level: %w", err)
-	}
-	if c.drain, err = serve.ParseDrainDelay(said.GetDrainDelay()); err != nil {
-		return nil, usagef("--drain-delay: %w", err)
+	if c.settings, err = reload.ParseSettings(said); err != nil {
+		return nil, usagef("%w", err)
 	}
 	if c.listen, err = serve.ParseAddress(cmp.Or(said.Listen, "unix:"+filepath.Join(c.data, "authz.sock"))); err != nil {
 		return nil, usagef("--listen: %w", err)

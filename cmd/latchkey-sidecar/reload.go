@@ -15,8 +15,7 @@ func (p *process) reconfigure(_ context.Context, text []byte) (restart []string,
 	if err != nil {
 		return nil, err
 	}
-	p.level.Set(now.logLevel)
-	p.drain.Store(int64(now.drain))
+	p.current.Use(now.settings)
 	if cut := p.hubs.Set(now.ids); cut > 0 {
 		p.log.Warn("connections to hubs that are believed no more were closed", "connections", cut)
 	}

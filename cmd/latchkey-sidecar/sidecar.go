@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -26,9 +25,10 @@ import (
 
 // process is a running sidecar.
 type process struct {
-	config *config
-	log    *slog.Logger
-	hangup *reload.Hangup
+	config  *config
+	log     *slog.Logger
+	hangup  *reload.Hangup
+	started time.Time
 
 	db       *storage.DB
 	link     *link.Source // nil: nobody over TCP
@@ -42,25 +42,23 @@ type process struct {
 	observe  observe.Observers
 
 	// What the configuration may change while the process runs.
-	file  *reload.File // nil: it was started without one
-	level *slog.LevelVar
-	hubs  *link.AllowList
-	drain atomic.Int64 // a time.Duration
+	file    *reload.File // nil: it was started without one
+	current *reload.Current
+	hubs    *link.AllowList
 
 	listeners serve.Listeners
 }
 
-// runSidecar serves until the context ends. The level is the log's.
-func runSidecar(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelVar) (err error) {
+// runSidecar serves until the context ends. The log goes by the current settings.
+func runSidecar(ctx context.Context, c *config, log *slog.Logger, current *reload.Current) (err error) {
 	// First of all: nobody who asks for the file to be read again means to end the process, whatever it is at.
 	hangup := reload.NewHangup()
 	defer hangup.Stop()
 
 	p := &process{
-		config: c, log: log, level: level, hangup: hangup, listeners: serve.Listeners{Log: log}, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName),
+		config: c, log: log, current: current, hangup: hangup, started: time.Now(), listeners: serve.Listeners{Log: log}, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName),
 		hubs: link.NewAllowList(c.ids),
 	}
-	p.drain.Store(int64(c.drain))
 	if c.from.File != "" {
 		p.file = reload.NewFile(c.from.File, c.from.Text, log, p.reconfigure)
 	}
@@ -165,9 +163,10 @@ func (p *process) group() (*serve.Group, error) {
 		return nil, err
 	}
 	var g serve.Group
-	g.Add(serve.Announce, "health", p.health.Leave(p.log, func() time.Duration { return time.Duration(p.drain.Load()) }))
+	g.Add(serve.Announce, "health", p.health.Leave(p.log, p.current.Drain))
 	g.Add(serve.Listen, "check", func(ctx context.Context) error { return p.grpc.Run(ctx, check) })
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
+	answers.Status(p.status)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
 	g.Add(serve.Work, "memory", p.memory.Run)
 	p.observe.AddTo(&g)

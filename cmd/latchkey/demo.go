@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/latchkey/latchkey/examples"
 	"github.com/latchkey/latchkey/internal/envoytest"
+	"github.com/latchkey/latchkey/internal/reload"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
@@ -85,11 +85,11 @@ func runDemo(ctx context.Context, out io.Writer, once bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, logFile.Close()) }()
-	level := new(slog.LevelVar)
-	log := serve.NewLog(logFile, level)
+	current := reload.NewCurrent(config.settings)
+	log := serve.NewLog(logFile, current.Level())
 	serving, stop := context.WithCancel(ctx)
 	served := make(chan error, 1)
-	go func() { served <- runServe(serving, config, log, level) }()
+	go func() { served <- runServe(serving, config, log, current) }()
 	defer func() {
 		stop()
 		err = errors.Join(err, <-served)

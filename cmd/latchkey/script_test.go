@@ -79,6 +79,7 @@ func TestScripts(t *testing.T) {
 			"certify":    cmdCertify,
 			"port":       cmdPort,
 			"metric":     cmdMetric,
+			"page":       cmdPage,
 		},
 	})
 }

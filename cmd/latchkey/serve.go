@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -26,8 +25,7 @@ type serveConfig struct {
 	listen   serve.Address
 	admin    serve.Address
 	http     serve.Address
-	logLevel slog.Level
-	drain    time.Duration // that it goes on once it is told to stop
+	settings reload.Settings
 
 	hubListen serve.Address // the zero one: nowhere
 	tls       *configv1.TLS // nil: nobody over TCP
@@ -69,9 +67,8 @@ are answered; a second one ends it at once.`,
 				return err
 			}
 			config.acceptRollback = acceptRollback
-			level := new(slog.LevelVar)
-			level.Set(config.logLevel)
-			return runServe(cmd.Context(), config, serve.NewLog(cmd.ErrOrStderr(), level), level)
+			current := reload.NewCurrent(config.settings)
+			return runServe(cmd.Context(), config, serve.NewLog(cmd.ErrOrStderr(), current.Level()), current)
 		},
 	}
 	f := cmd.Flags()
@@ -109,11 +106,8 @@ func configure(from reload.Source[*configv1.Serve]) (*serveConfig, error) {
 		policies: said.Policy, data: filepath.Clean(cmp.Or(said.Data, defaultData)),
 		from: from, said: said,
 	}
-	if c.logLevel, err = serve.ParseLevel(said.GetLogLevel()); err != nil {
-		return nil, usagef("--log-level: %w", err)
-	}
-	if c.drain, err = serve.ParseDrainDelay(said.GetDrainDelay()); err != nil {
-		return nil, usagef("--drain-delay: %w", err)
+	if c.settings, err = reload.ParseSettings(said); err != nil {
+		return nil, usagef("%w", err)
 	}
 	in := func(name string) string { return "unix:" + filepath.Join(c.data, name) }
 	for _, one := range []struct {

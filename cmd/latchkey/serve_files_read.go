@@ -28,7 +28,7 @@ type policyReader struct {
 // newPolicyReader returns one that waits for this long for a file.
 func newPolicyReader(patience time.Duration) *policyReader {
 	// A link that hangs in a folder is known before the folder is given up.
-	return &policyReader{links: disk.Calls{Patience: patience / 2}, calls: disk.Calls{Patience: patience}}
+	return &policyReader{links: disk.Calls{Patience: patience / 4}, calls: disk.Calls{Patience: patience}}
 }
 
 // find returns the files of each path.

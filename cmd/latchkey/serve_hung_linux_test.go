@@ -28,6 +28,7 @@ const hungVariable = "LATCHKEY_HUNG"
 // followed, nor who ends the process.
 func TestAHungFileHoldsUpNobody(t *testing.T) {
 	if !faults.InChild() {
+		t.Parallel()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		cmd := faults.Child(ctx, t.Name())

@@ -17,8 +17,7 @@ func (p *process) reconfigure(ctx context.Context, source []byte) (restart []str
 	if err != nil {
 		return nil, err
 	}
-	p.level.Set(now.logLevel)
-	p.drain.Store(int64(now.drain))
+	p.current.Use(now.settings)
 	p.operators.Set(now.operators)
 	if cut := p.followers.Set(now.followers); cut > 0 {
 		p.log.Warn("connections of replicas that may follow no more were closed", "connections", cut)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"github.com/latchkey/latchkey/admin"
@@ -22,8 +21,8 @@ import (
 	"github.com/latchkey/latchkey/usage"
 )
 
-// runServe serves until the context ends. The level is the log's.
-func runServe(ctx context.Context, config *serveConfig, log *slog.Logger, level *slog.LevelVar) (err error) {
+// runServe serves until the context ends. The log goes by the current settings.
+func runServe(ctx context.Context, config *serveConfig, log *slog.Logger, current *reload.Current) (err error) {
 	// First of all: nobody who asks for the files to be read again means to end
 	// the process, whatever it is at.
 	hangup := reload.NewHangup()
@@ -31,10 +30,9 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger, level 
 
 	memory := serve.NewMemory(log)
 	p := &process{
-		config: config, log: log, level: level, listeners: serve.Listeners{Log: log}, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName), memory: memory,
+		config: config, log: log, current: current, listeners: serve.Listeners{Log: log}, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName), memory: memory,
 		operators: link.NewAllowList(config.operators), followers: link.NewAllowList(config.followers),
 	}
-	p.drain.Store(int64(config.drain))
 	if err := p.openLink(ctx); err != nil {
 		return err
 	}
@@ -103,10 +101,9 @@ type process struct {
 	// What the configuration may change while the process runs.
 	file      *reload.File   // nil: it was started without one
 	watcher   *serve.Watcher // of policy files; nil: there are none, for good
-	level     *slog.LevelVar
+	current   *reload.Current
 	operators *link.AllowList
 	followers *link.AllowList
-	drain     atomic.Int64 // a time.Duration
 
 	checks *authz.Server
 	usage  *usage.Keeper
@@ -149,7 +146,7 @@ func (p *process) group(ctx context.Context) (*serve.Group, error) {
 	}
 
 	var g serve.Group
-	g.Add(serve.Announce, "health", p.health.Leave(p.log, func() time.Duration { return time.Duration(p.drain.Load()) }))
+	g.Add(serve.Announce, "health", p.health.Leave(p.log, p.current.Drain))
 	g.Add(serve.Listen, "check", func(ctx context.Context) error { return p.grpc.Run(ctx, check) })
 	g.Add(serve.Listen, "admin", func(ctx context.Context) error {
 		s := serve.NewHTTP(p.admin.Handler(), p.log)

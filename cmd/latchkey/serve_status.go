@@ -50,12 +50,9 @@ func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetSt
 	}
 	degraded := p.store.Problem()
 	if degraded != nil {
-		what := "the store takes no writes"
-		if errors.Is(degraded, storage.ErrDamaged) {
-			what = "the store's file is damaged, and writes may fail"
-		}
-		problems = append(problems, fmt.Sprintf("%s: %v", what, degraded))
+		problems = append(problems, storage.TroubleText(degraded))
 	}
+	problems = append(problems, p.usage.Problems()...)
 	status := &adminv1.GetStatusResponse{
 		Version: thisBuild().Version, Ready: len(missing) == 0, Problems: problems, Degraded: degraded != nil,
 		Data: p.dataFolder(), StartedAt: timestamppb.New(p.started),

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -86,6 +87,25 @@ func NewDebug(registry *prometheus.Registry, h *Health, log *slog.Logger) *Debug
 	d.mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 	d.mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return d
+}
+
+// Status has the path /status answered with what a process says of itself, as JSON: with 200 while it is ready, and else
+// with 503. It is for a process that has no admin API.
+func (d *Debug) Status(status func() (document any, ready bool)) {
+	d.mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		document, ready := status()
+		text, err := json.MarshalIndent(document, "", "  ")
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		if !ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_, _ = w.Write(append(text, '\n')) // who asked has gone
+	})
 }
 
 // ServeHTTP answers gRPC by the health service and all else by the mux.

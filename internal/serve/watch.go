@@ -49,7 +49,8 @@ func NewWatcher(ctx context.Context, log *slog.Logger, paths ...string) (*Watche
 	if err != nil {
 		return nil, fmt.Errorf("watching files: %w", err)
 	}
-	w := &Watcher{notify: notify, log: log, folders: map[string]bool{}}
+	// Who can't be watched in time is read every so often.
+	w := &Watcher{notify: notify, log: log, calls: disk.Calls{Patience: disk.Patience / 4}, folders: map[string]bool{}}
 	w.Watch(ctx, paths...)
 	return w, nil
 }

@@ -291,7 +291,7 @@ type Sidecar struct {
 	// Default: `unix:<data>/authz.sock`.
 	// Example: `unix:/run/latchkey/authz.sock`.
 	Listen string `protobuf:"bytes,3,opt,name=listen,proto3" json:"listen,omitempty"`
-	// Where metrics, pprof and gRPC health are served: `host:port`.
+	// Where metrics, pprof, the status and gRPC health are served: `host:port`.
 	// Default: `127.0.0.1:9902`.
 	// Example: `":9902"`.
 	Http string `protobuf:"bytes,4,opt,name=http,proto3" json:"http,omitempty"`
