@@ -72,7 +72,7 @@ func TestServeTellsOfAFullDisk(t *testing.T) {
 			http = l.GetAddress()
 		}
 	}
-	if metrics, err := metricsAt(http); err != nil || !strings.Contains(metrics, "\nlatchkey_store_degraded 1\n") {
+	if _, metrics, err := pageAt(http + "/metrics"); err != nil || !strings.Contains(metrics, "\nlatchkey_store_degraded 1\n") {
 		t.Errorf("its metrics don't tell: %v", err)
 	}
 	if err := os.Remove(ballast); err != nil {
