@@ -97,10 +97,45 @@ func TestInjectIsRefusedBelowAnotherListener(t *testing.T) {
 	})
 }
 
-func TestTmpfsOnlyInAnIsolatedChild(t *testing.T) {
+func TestMountsOnlyInAnIsolatedChild(t *testing.T) {
 	if err := faults.Tmpfs(t.TempDir(), 1<<20); err == nil || !strings.Contains(err.Error(), "Isolate") {
-		t.Errorf("got %v, want an error that names Isolate", err)
+		t.Errorf("a tmpfs: got %v, want an error that names Isolate", err)
 	}
+	if _, err := faults.Hang(t.TempDir()); err == nil || !strings.Contains(err.Error(), "Isolate") && !errors.Is(err, faults.ErrRefused) {
+		t.Errorf("one that hangs: got %v, want an error that names Isolate", err)
+	}
+}
+
+func TestHangAnswersOnceItIsOver(t *testing.T) {
+	folder := t.TempDir()
+	if faults.InChild() {
+		folder = os.Getenv("FOLDER")
+	}
+	inChild(t, func() {
+		end, err := faults.Hang(folder)
+		faults.GiveUp(err)
+		asked, answered := make(chan struct{}), make(chan error, 1)
+		go func() {
+			close(asked)
+			_, err := os.Stat(filepath.Join(folder, "file"))
+			answered <- err
+		}()
+		<-asked
+		select {
+		case err := <-answered:
+			t.Fatalf("it answers: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-answered; err == nil || errors.Is(err, os.ErrNotExist) {
+			t.Errorf("once it is over: %v", err)
+		}
+	}, func(cmd *exec.Cmd) {
+		faults.Isolate(cmd)
+		cmd.Env = append(cmd.Env, "FOLDER="+folder)
+	})
 }
 
 func TestTmpfsFills(t *testing.T) {
