@@ -82,8 +82,8 @@ func TestEachWriteIsToldOnce(t *testing.T) {
 	for i, e := range entries {
 		line := lines[i]
 		actions[e.GetAction()] = true
-		same := fmt.Sprint(line["revision"], line["action"], line["operator"], line["acting"], line["note"], line["count"])
-		if want := fmt.Sprint(e.GetRevision(), e.GetAction(), e.GetOperator(), e.GetActing(), e.GetNote(), len(e.GetObjects())); same != want {
+		same := fmt.Sprint(line["epoch"], line["revision"], line["action"], line["operator"], line["acting"], line["note"], line["count"])
+		if want := fmt.Sprint(float64(e.GetEpoch()), e.GetRevision(), e.GetAction(), e.GetOperator(), e.GetActing(), e.GetNote(), len(e.GetObjects())); same != want {
 			t.Errorf("the line says %s, the entry %s", same, want)
 		}
 		names, _ := line["objects"].([]any)

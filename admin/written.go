@@ -24,7 +24,7 @@ type telling struct {
 func (t telling) Commit(ctx context.Context, c storage.Change) (storage.Position, error) {
 	at, err := t.Ledger.Commit(ctx, c)
 	if names := namesIn(&c); err == nil && len(names) > 0 { // a change of nothing is no write
-		t.log.Info("written", "revision", at.Revision, "action", c.Action, "operator", c.Operator, "acting", c.Acting, "note", c.Note,
+		t.log.Info("written", "epoch", at.Epoch, "revision", at.Revision, "action", c.Action, "operator", c.Operator, "acting", c.Acting, "note", c.Note,
 			"objects", names[:min(len(names), namesTold)], "count", len(names))
 	}
 	return at, err
