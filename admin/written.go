@@ -14,7 +14,8 @@ const namesTold = 10
 
 // telling is a ledger whose writes are told to the process's log: each once, before whoever asked for it is
 // answered, and none that failed. Of one with storage.ErrFailed it isn't known whether it was written: the error is
-// told by the store, and what came of it stands in the store's log.
+// told by the store, and what came of it stands in the store's log. What looks like a token is left out of a note: it was
+// refused if it is one of a policy in use, and may be one of another.
 type telling struct {
 	Ledger
 	log *slog.Logger
@@ -24,7 +25,7 @@ type telling struct {
 func (t telling) Commit(ctx context.Context, c storage.Change) (storage.Position, error) {
 	at, err := t.Ledger.Commit(ctx, c)
 	if names := namesIn(&c); err == nil && len(names) > 0 { // a change of nothing is no write
-		t.log.Info("written", "epoch", at.Epoch, "revision", at.Revision, "action", c.Action, "operator", c.Operator, "acting", c.Acting, "note", c.Note,
+		t.log.Info("written", "epoch", at.Epoch, "revision", at.Revision, "action", c.Action, "operator", c.Operator, "acting", c.Acting, "note", World{}.scrubLoose(c.Note),
 			"objects", names[:min(len(names), namesTold)], "count", len(names))
 	}
 	return at, err
