@@ -52,7 +52,7 @@ var mayImport = []importRule{
 
 	{"internal/link", []string{"internal/disk", "internal/serve", "proto/latchkey/config/v1"}, "who is at the other end, whatever is asked over the link; every binary has it"},
 	{"internal/link/linktest", []string{"proto/latchkey/config/v1"}, "certificates for other packages' tests"},
-	{"admin/ledgertest", []string{"admin", "storage", "key", "directory"}, "what every ledger owes to admin, as a test"},
+	{"admin/ledgertest", []string{"admin", "storage", "key", "directory", "proto/latchkey/log/v1"}, "what every ledger owes to admin, as a test"},
 
 	{"internal/oracle", nil, "an opinion of its own about the four systems; with code of ours in it, it would share our mistakes"},
 	{"internal/...", []string{"internal/...", "proto/..."}, "serves the packages above and must not know them"},

@@ -161,6 +161,14 @@ func empty(t testing.TB) *bench {
 	return b
 }
 
+// logged is empty with a log of JSON lines.
+func logged(t testing.TB) *bench {
+	t.Helper()
+	b := empty(t)
+	b.Server = New(Options{Ledger: b.store, Now: b.clock.Now, Log: slog.New(slog.NewJSONHandler(b.logs, nil))})
+	return b
+}
+
 func start(t testing.TB) *bench {
 	t.Helper()
 	b := empty(t)

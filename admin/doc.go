@@ -16,6 +16,12 @@
 // a store nor a network, so that `latchkey policy test` decides by the very
 // same code.
 //
+// # Who did it
+//
+// Each write is recorded in the store with operator, acting principal, action
+// and note, and told in one line of Options.Log once it is durable. LogService
+// lists what the store still has of it, for the operator.
+//
 // # Errors
 //
 // Operations return errors of this package and of package key; status.go alone

@@ -5,6 +5,7 @@ import (
 
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/key"
+	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
 	"github.com/latchkey/latchkey/storage"
 )
 
@@ -48,6 +49,12 @@ type Ledger interface {
 
 	// Directory returns all tenants and principals of one revision, by name.
 	Directory() ([]*directory.Tenant, []*directory.Principal, storage.Position)
+
+	// History calls f with the log entries before a revision, the newest
+	// first, until f returns false; 0 begins with the newest. It returns how
+	// far back the log goes. Writes go on meanwhile and f may take its time.
+	// Errors are those of reads.
+	History(before uint64, f func(*logv1.Entry) bool) (storage.Oldest, error)
 
 	// RevealedToken returns the token that was kept for a key by
 	// Change.Reveal, and whether one was.

@@ -43,6 +43,7 @@ func TestNoErrorQuotesAToken(t *testing.T) {
 		"DirectoryService/ApplyDirectory": &adminv1.ApplyDirectoryRequest{Directory: directory, DryRun: true},
 		"PolicyService/ApplyPolicy":       &adminv1.ApplyPolicyRequest{Source: sparse},
 		"PolicyService/RemovePolicy":      &adminv1.RemovePolicyRequest{},
+		"LogService/ListEntries":          &adminv1.ListEntriesRequest{},
 	}
 	tokens := map[string]string{
 		"of a policy in use": minted(t, key.Format{Prefix: "sp_", SecretLength: 30}),

@@ -27,7 +27,8 @@ type Options struct {
 	Ledger Ledger
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
-	// Log is where reveals and failures are told. Nil: slog.Default.
+	// Log is where writes, reveals and failures are told: who did what and why,
+	// with names of objects and no secret. Nil: slog.Default.
 	Log *slog.Logger
 	// Hosts returns further hosts under which the API is called, in lower case
 	// and without a port, beside localhost and its addresses. It is called for
@@ -69,13 +70,14 @@ func New(o Options) *Server {
 	if o.Operators == nil {
 		o.Operators = link.NewAllowList(link.Identities{})
 	}
-	s := &Server{ledger: o.Ledger, now: o.Now, log: o.Log, hosts: o.Hosts, operators: o.Operators, usage: o.Usage, extra: o.Extra}
+	s := &Server{now: o.Now, log: o.Log, hosts: o.Hosts, operators: o.Operators, usage: o.Usage, extra: o.Extra}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	s.ledger = telling{o.Ledger, s.log}
 	return s
 }
 
@@ -112,6 +114,7 @@ func (s *Server) Handler() http.Handler {
 		"PolicyService": func() (string, http.Handler) {
 			return adminv1connect.NewPolicyServiceHandler(policyService{s: s}, o...)
 		},
+		"LogService": func() (string, http.Handler) { return adminv1connect.NewLogServiceHandler(logService{s: s}, o...) },
 	} {
 		path, handler := h()
 		// Method by method, so that what isn't listed doesn't get as far.

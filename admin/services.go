@@ -16,12 +16,14 @@ type (
 	keyService       struct{ s *Server }
 	directoryService struct{ s *Server }
 	policyService    struct{ s *Server }
+	logService       struct{ s *Server }
 )
 
 var (
 	_ adminv1connect.KeyServiceHandler       = keyService{}
 	_ adminv1connect.DirectoryServiceHandler = directoryService{}
 	_ adminv1connect.PolicyServiceHandler    = policyService{}
+	_ adminv1connect.LogServiceHandler       = logService{}
 )
 
 func methodsOf(service string) protoreflect.MethodDescriptors {
@@ -98,4 +100,8 @@ func (h policyService) RemovePolicy(ctx context.Context, r *connect.Request[admi
 
 func (h policyService) ListPolicies(ctx context.Context, r *connect.Request[adminv1.ListPoliciesRequest]) (*connect.Response[adminv1.ListPoliciesResponse], error) {
 	return answer(h.s, ctx, "", r, h.s.listPolicies)
+}
+
+func (h logService) ListEntries(ctx context.Context, r *connect.Request[adminv1.ListEntriesRequest]) (*connect.Response[adminv1.ListEntriesResponse], error) {
+	return answer(h.s, ctx, "", r, h.s.listEntries)
 }

@@ -18,6 +18,9 @@ const (
 	actionSnapshot = "replica.snapshot"
 )
 
+// Actions returns the actions of the entries that a store that takes writes writes by itself.
+func Actions() []string { return []string{actionAccept, actionRestore, actionUpgrade} }
+
 // takeOver makes an older store the newest by a write of its own: the first of
 // a new epoch, which supersedes what the watermark knew, and withdraws again
 // what had been withdrawn. Until the watermark has it, what it supersedes tells

@@ -110,16 +110,6 @@ func (s *since) read() (entries []*logv1.Entry, err error) {
 }
 
 func (s *since) entry(revision uint64) (*logv1.Entry, error) {
-	value, err := get(s.tx, bucketLog, number(revision))
-	if err == nil && value == nil {
-		err = fmt.Errorf("log: entry %d isn't where it should be: restore a backup (latchkey db restore)", revision)
-	}
-	var e *logv1.Entry
-	if err == nil {
-		e, err = decodeEntry(revision, value)
-	}
-	if err != nil {
-		return nil, &DamageError{Reason: "log", Problems: []error{err}}
-	}
-	return e, nil
+	e, _, err := storedEntry(s.tx, revision)
+	return e, err
 }

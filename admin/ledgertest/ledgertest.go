@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey/latchkey/admin"
 	"github.com/latchkey/latchkey/directory"
 	"github.com/latchkey/latchkey/key"
+	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
 	"github.com/latchkey/latchkey/storage"
 )
 
@@ -51,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) admin.Ledger) {
 		{"keys are listed by id while others write", listed},
 		{"of many who write the same, one goes first", contended},
 		{"a kept token is shown until it is replaced or revoked", revealed},
+		{"each write is told with who did it and why, the newest first", told},
 		{"a write that isn't waited for changes nothing", canceled},
 	} {
 		t.Run(one.name, func(t *testing.T) { one.test(t, open(t)) })
@@ -302,5 +304,33 @@ func canceled(t *testing.T, l admin.Ledger) {
 	}
 	if position(l) != before || load(t, l, 1) != nil {
 		t.Error("it was written")
+	}
+}
+
+func told(t *testing.T, l admin.Ledger) {
+	if oldest, err := l.History(0, func(*logv1.Entry) bool { t.Error("there is an entry before the first write"); return false }); err != nil || oldest != (storage.Oldest{}) {
+		t.Errorf("before the first write: %+v, %v", oldest, err)
+	}
+	for n := range 3 {
+		c := change(record(n))
+		c.Acting, c.Note = "user:ada", fmt.Sprint(n)
+		commit(t, l, c)
+	}
+	newest := position(l).Revision
+	var notes []string
+	take := func(e *logv1.Entry) bool {
+		if len(e.GetPuts()) != 1 || e.GetOperator() != "uid:0" || e.GetActing() != "user:ada" || e.GetAction() != "test" || e.GetAt() == nil {
+			t.Errorf("an entry is %v", e)
+		}
+		notes = append(notes, e.GetNote())
+		return len(notes) < 4
+	}
+	oldest, err := l.History(0, take)
+	if err != nil || oldest.Revision != newest-2 || oldest.At.IsZero() || fmt.Sprint(notes) != "[2 1 0]" {
+		t.Errorf("notes %v, back to %+v; %v", notes, oldest, err)
+	}
+	notes = nil
+	if oldest, err = l.History(newest, take); err != nil || oldest.Revision != newest-2 || fmt.Sprint(notes) != "[1 0]" {
+		t.Errorf("before the newest: notes %v, back to %+v; %v", notes, oldest, err)
 	}
 }

@@ -41,6 +41,7 @@ type client struct {
 	policies  adminv1connect.PolicyServiceClient
 	server    adminv1connect.ServerServiceClient
 	store     adminv1connect.StoreServiceClient
+	log       adminv1connect.LogServiceClient
 }
 
 // addClient makes a command one that asks a running process: it gets the flags
@@ -110,6 +111,7 @@ func (c *client) dial(base string, by connect.HTTPClient) {
 	c.directory = adminv1connect.NewDirectoryServiceClient(by, base, limit)
 	c.policies = adminv1connect.NewPolicyServiceClient(by, base, limit)
 	c.server = adminv1connect.NewServerServiceClient(by, base, limit)
+	c.log = adminv1connect.NewLogServiceClient(by, base, limit)
 	// A copy of a store is sent over a socket as it is: nothing is gained by packing it.
 	c.store = adminv1connect.NewStoreServiceClient(by, base, limit, connect.WithAcceptCompression("gzip", nil, nil))
 }

@@ -58,7 +58,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 // isn't there. Every other is a write, so that a new one is until it is named here.
 var readers = []string{
 	"completion bash", "completion fish", "completion powershell", "completion zsh", "db backup", "db check", "demo", "directory get",
-	"envoy config", "envoy lint", "explain", "keys export", "keys list", "keys show", "keys usage", "policy check", "policy diff", "policy list",
+	"envoy config", "envoy lint", "explain", "keys export", "keys list", "keys show", "keys usage", "log", "policy check", "policy diff", "policy list",
 	"policy matrix", "policy schema", "policy test", "replicas await", "replicas list", "serve", "status", "top", "version",
 }
 

@@ -38,7 +38,7 @@ type proposals func(*completer) []string
 var flagProposals = map[string]proposals{
 	"as": proposePrincipals, "principal": proposePrincipals, "creator": proposePrincipals, "from-creator": proposePrincipals,
 	"tenant": proposeTenants, "policy": proposePolicies, "type": proposeTypes, "role": proposeRoles, "scope": proposeScopes, "environment": proposeEnvironments,
-	"status": proposeStatuses, "key": keysOf(nil),
+	"status": proposeStatuses, "key": keysOf(nil), "action": proposeActions,
 	"color": words("auto", "always", "never"),
 }
 
@@ -56,6 +56,7 @@ var idProposals = map[string]proposals{
 	"keys show":    keysOf(nil),
 	"keys enable":  keysOf(func(k *adminv1.Key) bool { return k.GetStatus() == "disabled" }),
 	"keys disable": keysOf(func(k *adminv1.Key) bool { return k.GetStatus() != "revoked" && k.GetStatus() != "disabled" }),
+	"log":          proposeObjects,
 	"replicas":     proposeReplicas,
 }
 
@@ -122,13 +123,14 @@ func completeArguments(cmd *cobra.Command, args []string, begun string) ([]strin
 	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
-// argumentOf returns the name of the n-th argument, from 0, as in `ID`, `PATH...`
-// or `FILE|-`.
+// argumentOf returns the name of the n-th argument, from 0, as in `ID`, `[ID]`,
+// `PATH...` or `FILE|-`.
 func argumentOf(cmd *cobra.Command, n int) string {
 	before := ""
 	for _, word := range strings.Fields(cmd.Use)[1:] {
 		ofFlag := strings.HasPrefix(before, "-")
-		if before = word; ofFlag || word == strings.ToLower(word) || strings.HasPrefix(word, "[") {
+		before = word
+		if word = strings.Trim(word, "[]"); ofFlag || word == strings.ToLower(word) {
 			continue
 		}
 		name, more := strings.CutSuffix(word, "...")

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"connectrpc.com/connect"
 
+	"github.com/latchkey/latchkey/admin"
 	"github.com/latchkey/latchkey/key"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	directoryv1 "github.com/latchkey/latchkey/proto/latchkey/directory/v1"
@@ -49,6 +51,24 @@ func keysOf(wanted func(*adminv1.Key) bool) proposals {
 		}
 		return list
 	}
+}
+
+// proposeObjects proposes what the log may be about: keys, or once that can't be meant what has another name.
+func proposeObjects(c *completer) (list []string) {
+	list = keysOf(nil)(c)
+	if strings.HasPrefix(c.begun, "key_") {
+		return list
+	}
+	return slices.Concat(list, proposeTenants(c), proposePrincipals(c), proposePolicies(c))
+}
+
+// proposeActions proposes what entries of the log are recorded as, and the groups of them.
+func proposeActions(*completer) (list []string) {
+	for _, action := range admin.Actions() {
+		group, _, _ := strings.Cut(action, ".")
+		list = append(list, group, action)
+	}
+	return once(list)
 }
 
 // keyLine tells a key from others.

@@ -26,8 +26,8 @@ func addDryRun(cmd *cobra.Command, dryRun *bool) {
 	cmd.Flags().BoolVar(dryRun, "dry-run", false, "check everything and change nothing")
 }
 
-// printKey writes one key.
-func (c *client) printKey(cmd *cobra.Command, k *adminv1.Key) error {
+// printKey writes one key, and in a table what more there is to say of it.
+func (c *client) printKey(cmd *cobra.Command, k *adminv1.Key, more ...func(*tabwriter.Writer)) error {
 	err := c.print(cmd.OutOrStdout(), k, func(t *tabwriter.Writer) {
 		fact(t, "id", k.GetId())
 		fact(t, "token", k.GetToken())
@@ -52,6 +52,9 @@ func (c *client) printKey(cmd *cobra.Command, k *adminv1.Key) error {
 		}
 		if k.GetSystem() {
 			fact(t, "system", "yes")
+		}
+		for _, f := range more {
+			f(t)
 		}
 	})
 	return err

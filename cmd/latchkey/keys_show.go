@@ -1,6 +1,8 @@
 package main
 
 import (
+	"text/tabwriter"
+
 	"github.com/spf13/cobra"
 
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
@@ -21,7 +23,10 @@ func newKeysShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.printKey(cmd, a.GetKey())
+		if q.As != "" {
+			return c.printKey(cmd, a.GetKey())
+		}
+		return c.printKey(cmd, a.GetKey(), func(t *tabwriter.Writer) { fact(t, "history", "latchkey log "+a.GetKey().GetId()) })
 	})
 	cmd.Flags().BoolVar(&q.Reveal, "reveal", false, "show the token too, where keys of the type are public")
 	addAs(cmd, &q.As)

@@ -15,7 +15,7 @@ import (
 func newRoot() *cobra.Command {
 	root := group("latchkey", "Check API keys at the mesh's edge, and manage them",
 		newServe(), newStatus(), newTop(), newExplain(), newDemo(), newVersion(),
-		newKeys(), newDirectory(), newPolicy(), newEnvoy(), newReplicas(), newDB(),
+		newKeys(), newLog(), newDirectory(), newPolicy(), newEnvoy(), newReplicas(), newDB(),
 	)
 	root.SilenceErrors = true
 	root.SilenceUsage = true
@@ -108,7 +108,7 @@ func flagError(cmd *cobra.Command, err error) error {
 
 // naming are the flags that name somebody or something. Left out, each means
 // somebody or something else: the operator, or all.
-var naming = []string{"as", "environment", "identity", "key", "policy", "principal", "role", "status", "tenant", "type"}
+var naming = []string{"action", "as", "environment", "identity", "key", "policy", "principal", "role", "status", "tenant", "type"}
 
 // noneEmpty is the check that no flag that names something is given an empty
 // name, as a script does whose variable isn't set: it must not mean the same as

@@ -49,6 +49,12 @@ func redactAttr(_ []string, a slog.Attr) slog.Attr {
 		a.Value = slog.StringValue(Redact(a.Value.String()))
 	case slog.KindAny:
 		switch v := a.Value.Any().(type) {
+		case []string:
+			clean := make([]string, len(v))
+			for i, text := range v {
+				clean[i] = Redact(text)
+			}
+			a.Value = slog.AnyValue(clean)
 		case error:
 			a.Value = slog.StringValue(Redact(v.Error()))
 		case fmt.Stringer:

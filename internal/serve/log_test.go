@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ func TestTokensStayOutOfTheLog(t *testing.T) {
 	var out bytes.Buffer
 	log := NewLog(&out, slog.LevelDebug)
 	log.Info("created "+token, "text", token, "token", "short", "Authorization", "Basic eDp5",
-		"error", errors.New("cannot use "+token), slog.Group("inner", "text", "a "+token+" b"))
+		"error", errors.New("cannot use "+token), slog.Group("inner", "text", "a "+token+" b"), "list", []string{"a", token})
 	log.With("key", token).Debug("again")
 	if strings.Contains(out.String(), "aB3dE5") || strings.Contains(out.String(), "short") || strings.Contains(out.String(), "eDp5") {
 		t.Errorf("a secret is in the log:\n%s", out.String())
@@ -26,7 +27,7 @@ func TestOrdinaryTextStaysInTheLog(t *testing.T) {
 	log := NewLog(&out, slog.LevelInfo)
 	const id = "key_0123456789abcdef0123456789abcdef"
 	log.Debug("not shown")
-	log.Info("policy in use", "id", id, "policy", "kodey", "revision", 7, "error", errors.New("no such file"))
+	log.Info("policy in use", "id", id, "ids", []string{id, "team:t_1"}, "policy", "kodey", "revision", 7, "error", errors.New("no such file"))
 	var line map[string]any
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatalf("%v in %q: want one line of JSON", err, out.String())
@@ -35,6 +36,9 @@ func TestOrdinaryTextStaysInTheLog(t *testing.T) {
 		if line[name] != want {
 			t.Errorf("%s is %v, want %v", name, line[name], want)
 		}
+	}
+	if ids := fmt.Sprint(line["ids"]); ids != "["+id+" team:t_1]" {
+		t.Errorf("ids are %s", ids)
 	}
 }
 

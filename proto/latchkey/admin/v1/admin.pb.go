@@ -6355,6 +6355,343 @@ func (x *UsageReport) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// ListEntriesRequest asks for writes. Those are listed of which all is true that is asked for.
+type ListEntriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of an object that was written: the id of a key, or the name of a tenant, a principal or a policy; empty for all.
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// What was done, such as `keys.revoke`, or `keys` for all that begin so; empty for all.
+	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	// Principal on whose behalf it was written; empty for all, the operator's own too.
+	Acting string `protobuf:"bytes,3,opt,name=acting,proto3" json:"acting,omitempty"`
+	// How far back it goes; absent for as far as the log does.
+	Since *durationpb.Duration `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// Only writes before this revision; 0 for all.
+	Before uint64 `protobuf:"varint,5,opt,name=before,proto3" json:"before,omitempty"`
+	// Number of entries wanted at most; 0 for 1,000, which is the most.
+	PageSize      uint32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEntriesRequest) Reset() {
+	*x = ListEntriesRequest{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEntriesRequest) ProtoMessage() {}
+
+func (x *ListEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEntriesRequest.ProtoReflect.Descriptor instead.
+func (*ListEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *ListEntriesRequest) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetActing() string {
+	if x != nil {
+		return x.Acting
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetSince() *durationpb.Duration {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ListEntriesRequest) GetBefore() uint64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *ListEntriesRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+// ListEntriesResponse is a page of the log, the newest entry first. It may have fewer entries than were wanted, or none, and not be the last.
+type ListEntriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entries.
+	Entries []*LogEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// What to give as `before` for what follows; 0 for the last page.
+	NextBefore uint64 `protobuf:"varint,2,opt,name=next_before,json=nextBefore,proto3" json:"next_before,omitempty"`
+	// Oldest revision that the log has: writes before it aren't kept any more. 0 of a store without a write.
+	OldestRevision uint64 `protobuf:"varint,3,opt,name=oldest_revision,json=oldestRevision,proto3" json:"oldest_revision,omitempty"`
+	// When that revision was written.
+	OldestAt      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=oldest_at,json=oldestAt,proto3" json:"oldest_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEntriesResponse) Reset() {
+	*x = ListEntriesResponse{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEntriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEntriesResponse) ProtoMessage() {}
+
+func (x *ListEntriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEntriesResponse.ProtoReflect.Descriptor instead.
+func (*ListEntriesResponse) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *ListEntriesResponse) GetEntries() []*LogEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListEntriesResponse) GetNextBefore() uint64 {
+	if x != nil {
+		return x.NextBefore
+	}
+	return 0
+}
+
+func (x *ListEntriesResponse) GetOldestRevision() uint64 {
+	if x != nil {
+		return x.OldestRevision
+	}
+	return 0
+}
+
+func (x *ListEntriesResponse) GetOldestAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OldestAt
+	}
+	return nil
+}
+
+// LogEntry is one write.
+type LogEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its revision.
+	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Lineage that it was written in: another after a restore.
+	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// When it was written.
+	At *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// What was done, such as `keys.revoke`.
+	Action string `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
+	// Operating identity: the peer of the admin connection, such as `uid:0`, or the process; empty for what the store wrote by itself.
+	Operator string `protobuf:"bytes,5,opt,name=operator,proto3" json:"operator,omitempty"`
+	// Principal on whose behalf it was written; empty for the operator.
+	Acting string `protobuf:"bytes,6,opt,name=acting,proto3" json:"acting,omitempty"`
+	// Why, in the writer's words; may be empty.
+	Note string `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
+	// The objects that were written.
+	Objects       []*LogObject `protobuf:"bytes,8,rep,name=objects,proto3" json:"objects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogEntry) Reset() {
+	*x = LogEntry{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[81]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogEntry) ProtoMessage() {}
+
+func (x *LogEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[81]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
+func (*LogEntry) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{81}
+}
+
+func (x *LogEntry) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *LogEntry) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *LogEntry) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *LogEntry) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *LogEntry) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *LogEntry) GetActing() string {
+	if x != nil {
+		return x.Acting
+	}
+	return ""
+}
+
+func (x *LogEntry) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *LogEntry) GetObjects() []*LogObject {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+// LogObject is an object that was written.
+type LogObject struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its kind: `key`, `tenant`, `principal` or `policy`.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Its name; of a key its id.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What it was right after: `removed`; of a key `active`, `retiring`, `disabled`, `expired` or `revoked`; of a tenant or a principal `active` or `suspended`; of a policy `active`.
+	Status        string `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogObject) Reset() {
+	*x = LogObject{}
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogObject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogObject) ProtoMessage() {}
+
+func (x *LogObject) ProtoReflect() protoreflect.Message {
+	mi := &file_latchkey_admin_v1_admin_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogObject.ProtoReflect.Descriptor instead.
+func (*LogObject) Descriptor() ([]byte, []int) {
+	return file_latchkey_admin_v1_admin_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *LogObject) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *LogObject) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *LogObject) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
 var File_latchkey_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
@@ -6872,7 +7209,33 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
 	"\bidentity\x18\x03 \x01(\tR\bidentity\x12*\n" +
-	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at2\xb2\b\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xc2\x01\n" +
+	"\x12ListEntriesRequest\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\x12\x16\n" +
+	"\x06acting\x18\x03 \x01(\tR\x06acting\x12/\n" +
+	"\x05since\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x05since\x12\x16\n" +
+	"\x06before\x18\x05 \x01(\x04R\x06before\x12\x1b\n" +
+	"\tpage_size\x18\x06 \x01(\rR\bpageSize\"\xcf\x01\n" +
+	"\x13ListEntriesResponse\x125\n" +
+	"\aentries\x18\x01 \x03(\v2\x1b.latchkey.admin.v1.LogEntryR\aentries\x12\x1f\n" +
+	"\vnext_before\x18\x02 \x01(\x04R\n" +
+	"nextBefore\x12'\n" +
+	"\x0foldest_revision\x18\x03 \x01(\x04R\x0eoldestRevision\x127\n" +
+	"\toldest_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\boldestAt\"\x80\x02\n" +
+	"\bLogEntry\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06action\x18\x04 \x01(\tR\x06action\x12\x1a\n" +
+	"\boperator\x18\x05 \x01(\tR\boperator\x12\x16\n" +
+	"\x06acting\x18\x06 \x01(\tR\x06acting\x12\x12\n" +
+	"\x04note\x18\a \x01(\tR\x04note\x126\n" +
+	"\aobjects\x18\b \x03(\v2\x1c.latchkey.admin.v1.LogObjectR\aobjects\"K\n" +
+	"\tLogObject\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\tR\x06status2\xb2\b\n" +
 	"\n" +
 	"KeyService\x12V\n" +
 	"\tCreateKey\x12#.latchkey.admin.v1.CreateKeyRequest\x1a$.latchkey.admin.v1.CreateKeyResponse\x12Y\n" +
@@ -6908,7 +7271,10 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\fStoreService\x12Y\n" +
 	"\n" +
 	"CheckStore\x12$.latchkey.admin.v1.CheckStoreRequest\x1a%.latchkey.admin.v1.CheckStoreResponse\x12^\n" +
-	"\vBackupStore\x12%.latchkey.admin.v1.BackupStoreRequest\x1a&.latchkey.admin.v1.BackupStoreResponse0\x01B>Z<github.com/latchkey/latchkey/proto/latchkey/admin/v1;adminv1b\x06proto3"
+	"\vBackupStore\x12%.latchkey.admin.v1.BackupStoreRequest\x1a&.latchkey.admin.v1.BackupStoreResponse0\x012j\n" +
+	"\n" +
+	"LogService\x12\\\n" +
+	"\vListEntries\x12%.latchkey.admin.v1.ListEntriesRequest\x1a&.latchkey.admin.v1.ListEntriesResponseB>Z<github.com/latchkey/latchkey/proto/latchkey/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_latchkey_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -6922,7 +7288,7 @@ func file_latchkey_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_latchkey_admin_v1_admin_proto_rawDescData
 }
 
-var file_latchkey_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
+var file_latchkey_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
 var file_latchkey_admin_v1_admin_proto_goTypes = []any{
 	(*Position)(nil),               // 0: latchkey.admin.v1.Position
 	(*Key)(nil),                    // 1: latchkey.admin.v1.Key
@@ -7003,36 +7369,40 @@ var file_latchkey_admin_v1_admin_proto_goTypes = []any{
 	(*SecretUsage)(nil),            // 76: latchkey.admin.v1.SecretUsage
 	(*UsagePeriod)(nil),            // 77: latchkey.admin.v1.UsagePeriod
 	(*UsageReport)(nil),            // 78: latchkey.admin.v1.UsageReport
-	nil,                            // 79: latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
-	nil,                            // 80: latchkey.admin.v1.ExplainResponse.IdentityEntry
-	(*timestamppb.Timestamp)(nil),  // 81: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 82: google.protobuf.Duration
-	(*v1.Directory)(nil),           // 83: latchkey.directory.v1.Directory
+	(*ListEntriesRequest)(nil),     // 79: latchkey.admin.v1.ListEntriesRequest
+	(*ListEntriesResponse)(nil),    // 80: latchkey.admin.v1.ListEntriesResponse
+	(*LogEntry)(nil),               // 81: latchkey.admin.v1.LogEntry
+	(*LogObject)(nil),              // 82: latchkey.admin.v1.LogObject
+	nil,                            // 83: latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
+	nil,                            // 84: latchkey.admin.v1.ExplainResponse.IdentityEntry
+	(*timestamppb.Timestamp)(nil),  // 85: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 86: google.protobuf.Duration
+	(*v1.Directory)(nil),           // 87: latchkey.directory.v1.Directory
 }
 var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
-	81,  // 0: latchkey.admin.v1.Key.created_at:type_name -> google.protobuf.Timestamp
-	81,  // 1: latchkey.admin.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
-	81,  // 2: latchkey.admin.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
+	85,  // 0: latchkey.admin.v1.Key.created_at:type_name -> google.protobuf.Timestamp
+	85,  // 1: latchkey.admin.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
+	85,  // 2: latchkey.admin.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
 	2,   // 3: latchkey.admin.v1.Key.retiring:type_name -> latchkey.admin.v1.RetiringSecret
-	81,  // 4: latchkey.admin.v1.Key.last_used_at:type_name -> google.protobuf.Timestamp
-	81,  // 5: latchkey.admin.v1.RetiringSecret.until:type_name -> google.protobuf.Timestamp
-	81,  // 6: latchkey.admin.v1.KeyFields.expires_at:type_name -> google.protobuf.Timestamp
-	82,  // 7: latchkey.admin.v1.KeyFields.expires_in:type_name -> google.protobuf.Duration
+	85,  // 4: latchkey.admin.v1.Key.last_used_at:type_name -> google.protobuf.Timestamp
+	85,  // 5: latchkey.admin.v1.RetiringSecret.until:type_name -> google.protobuf.Timestamp
+	85,  // 6: latchkey.admin.v1.KeyFields.expires_at:type_name -> google.protobuf.Timestamp
+	86,  // 7: latchkey.admin.v1.KeyFields.expires_in:type_name -> google.protobuf.Duration
 	3,   // 8: latchkey.admin.v1.CreateKeyRequest.key:type_name -> latchkey.admin.v1.KeyFields
 	1,   // 9: latchkey.admin.v1.CreateKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,   // 10: latchkey.admin.v1.CreateKeyResponse.position:type_name -> latchkey.admin.v1.Position
 	3,   // 11: latchkey.admin.v1.ImportKey.key:type_name -> latchkey.admin.v1.KeyFields
-	81,  // 12: latchkey.admin.v1.ImportKey.created_at:type_name -> google.protobuf.Timestamp
-	81,  // 13: latchkey.admin.v1.ImportKey.revoked_at:type_name -> google.protobuf.Timestamp
-	81,  // 14: latchkey.admin.v1.ImportKey.rotated_at:type_name -> google.protobuf.Timestamp
+	85,  // 12: latchkey.admin.v1.ImportKey.created_at:type_name -> google.protobuf.Timestamp
+	85,  // 13: latchkey.admin.v1.ImportKey.revoked_at:type_name -> google.protobuf.Timestamp
+	85,  // 14: latchkey.admin.v1.ImportKey.rotated_at:type_name -> google.protobuf.Timestamp
 	7,   // 15: latchkey.admin.v1.ImportKey.former_secrets:type_name -> latchkey.admin.v1.FormerSecret
-	81,  // 16: latchkey.admin.v1.FormerSecret.created_at:type_name -> google.protobuf.Timestamp
-	81,  // 17: latchkey.admin.v1.FormerSecret.until:type_name -> google.protobuf.Timestamp
+	85,  // 16: latchkey.admin.v1.FormerSecret.created_at:type_name -> google.protobuf.Timestamp
+	85,  // 17: latchkey.admin.v1.FormerSecret.until:type_name -> google.protobuf.Timestamp
 	6,   // 18: latchkey.admin.v1.ImportKeysRequest.keys:type_name -> latchkey.admin.v1.ImportKey
 	1,   // 19: latchkey.admin.v1.ImportKeysResponse.keys:type_name -> latchkey.admin.v1.Key
 	10,  // 20: latchkey.admin.v1.ImportKeysResponse.mistakes:type_name -> latchkey.admin.v1.ImportMistake
 	0,   // 21: latchkey.admin.v1.ImportKeysResponse.position:type_name -> latchkey.admin.v1.Position
-	82,  // 22: latchkey.admin.v1.ListKeysRequest.unused_for:type_name -> google.protobuf.Duration
+	86,  // 22: latchkey.admin.v1.ListKeysRequest.unused_for:type_name -> google.protobuf.Duration
 	1,   // 23: latchkey.admin.v1.ListKeysResponse.keys:type_name -> latchkey.admin.v1.Key
 	13,  // 24: latchkey.admin.v1.ChangeKeysRequest.selection:type_name -> latchkey.admin.v1.KeySelection
 	26,  // 25: latchkey.admin.v1.ChangeKeysRequest.revoke:type_name -> latchkey.admin.v1.RevokeKeyRequest
@@ -7046,12 +7416,12 @@ var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
 	6,   // 33: latchkey.admin.v1.ExportKeysResponse.keys:type_name -> latchkey.admin.v1.ImportKey
 	0,   // 34: latchkey.admin.v1.ExportKeysResponse.position:type_name -> latchkey.admin.v1.Position
 	1,   // 35: latchkey.admin.v1.GetKeyResponse.key:type_name -> latchkey.admin.v1.Key
-	81,  // 36: latchkey.admin.v1.UpdateKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
-	82,  // 37: latchkey.admin.v1.UpdateKeyRequest.expires_in:type_name -> google.protobuf.Duration
+	85,  // 36: latchkey.admin.v1.UpdateKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	86,  // 37: latchkey.admin.v1.UpdateKeyRequest.expires_in:type_name -> google.protobuf.Duration
 	22,  // 38: latchkey.admin.v1.UpdateKeyRequest.scopes:type_name -> latchkey.admin.v1.ScopeList
 	1,   // 39: latchkey.admin.v1.UpdateKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,   // 40: latchkey.admin.v1.UpdateKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	82,  // 41: latchkey.admin.v1.RotateKeyRequest.grace:type_name -> google.protobuf.Duration
+	86,  // 41: latchkey.admin.v1.RotateKeyRequest.grace:type_name -> google.protobuf.Duration
 	1,   // 42: latchkey.admin.v1.RotateKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,   // 43: latchkey.admin.v1.RotateKeyResponse.position:type_name -> latchkey.admin.v1.Position
 	1,   // 44: latchkey.admin.v1.RevokeKeyResponse.key:type_name -> latchkey.admin.v1.Key
@@ -7060,9 +7430,9 @@ var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
 	0,   // 47: latchkey.admin.v1.DisableKeyResponse.position:type_name -> latchkey.admin.v1.Position
 	1,   // 48: latchkey.admin.v1.EnableKeyResponse.key:type_name -> latchkey.admin.v1.Key
 	0,   // 49: latchkey.admin.v1.EnableKeyResponse.position:type_name -> latchkey.admin.v1.Position
-	83,  // 50: latchkey.admin.v1.ApplyDirectoryRequest.directory:type_name -> latchkey.directory.v1.Directory
+	87,  // 50: latchkey.admin.v1.ApplyDirectoryRequest.directory:type_name -> latchkey.directory.v1.Directory
 	0,   // 51: latchkey.admin.v1.ApplyDirectoryResponse.position:type_name -> latchkey.admin.v1.Position
-	83,  // 52: latchkey.admin.v1.GetDirectoryResponse.directory:type_name -> latchkey.directory.v1.Directory
+	87,  // 52: latchkey.admin.v1.GetDirectoryResponse.directory:type_name -> latchkey.directory.v1.Directory
 	38,  // 53: latchkey.admin.v1.DiffPolicyResponse.difference:type_name -> latchkey.admin.v1.PolicyDifference
 	0,   // 54: latchkey.admin.v1.DiffPolicyResponse.position:type_name -> latchkey.admin.v1.Position
 	39,  // 55: latchkey.admin.v1.PolicyDifference.types:type_name -> latchkey.admin.v1.TypeDifference
@@ -7081,23 +7451,23 @@ var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
 	0,   // 68: latchkey.admin.v1.GetStatusResponse.position:type_name -> latchkey.admin.v1.Position
 	60,  // 69: latchkey.admin.v1.GetStatusResponse.listeners:type_name -> latchkey.admin.v1.Listener
 	49,  // 70: latchkey.admin.v1.GetStatusResponse.policies:type_name -> latchkey.admin.v1.Policy
-	81,  // 71: latchkey.admin.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	85,  // 71: latchkey.admin.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
 	54,  // 72: latchkey.admin.v1.GetStatusResponse.replicas:type_name -> latchkey.admin.v1.Replica
 	0,   // 73: latchkey.admin.v1.Replica.position:type_name -> latchkey.admin.v1.Position
-	82,  // 74: latchkey.admin.v1.Replica.max_staleness:type_name -> google.protobuf.Duration
-	82,  // 75: latchkey.admin.v1.Replica.age:type_name -> google.protobuf.Duration
-	81,  // 76: latchkey.admin.v1.Replica.lease_ends:type_name -> google.protobuf.Timestamp
-	81,  // 77: latchkey.admin.v1.Replica.seen_at:type_name -> google.protobuf.Timestamp
+	86,  // 74: latchkey.admin.v1.Replica.max_staleness:type_name -> google.protobuf.Duration
+	86,  // 75: latchkey.admin.v1.Replica.age:type_name -> google.protobuf.Duration
+	85,  // 76: latchkey.admin.v1.Replica.lease_ends:type_name -> google.protobuf.Timestamp
+	85,  // 77: latchkey.admin.v1.Replica.seen_at:type_name -> google.protobuf.Timestamp
 	0,   // 78: latchkey.admin.v1.AwaitReplicasRequest.position:type_name -> latchkey.admin.v1.Position
-	82,  // 79: latchkey.admin.v1.AwaitReplicasRequest.timeout:type_name -> google.protobuf.Duration
+	86,  // 79: latchkey.admin.v1.AwaitReplicasRequest.timeout:type_name -> google.protobuf.Duration
 	57,  // 80: latchkey.admin.v1.AwaitReplicasResponse.receipt:type_name -> latchkey.admin.v1.Receipt
 	0,   // 81: latchkey.admin.v1.Receipt.position:type_name -> latchkey.admin.v1.Position
-	81,  // 82: latchkey.admin.v1.Receipt.leases_end:type_name -> google.protobuf.Timestamp
+	85,  // 82: latchkey.admin.v1.Receipt.leases_end:type_name -> google.protobuf.Timestamp
 	54,  // 83: latchkey.admin.v1.Receipt.missing:type_name -> latchkey.admin.v1.Replica
 	54,  // 84: latchkey.admin.v1.ForgetReplicaResponse.replica:type_name -> latchkey.admin.v1.Replica
-	79,  // 85: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
+	83,  // 85: latchkey.admin.v1.ExplainRequest.context_extensions:type_name -> latchkey.admin.v1.ExplainRequest.ContextExtensionsEntry
 	63,  // 86: latchkey.admin.v1.ExplainResponse.steps:type_name -> latchkey.admin.v1.Step
-	80,  // 87: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
+	84,  // 87: latchkey.admin.v1.ExplainResponse.identity:type_name -> latchkey.admin.v1.ExplainResponse.IdentityEntry
 	0,   // 88: latchkey.admin.v1.ExplainResponse.position:type_name -> latchkey.admin.v1.Position
 	66,  // 89: latchkey.admin.v1.CheckStoreResponse.report:type_name -> latchkey.admin.v1.StoreReport
 	0,   // 90: latchkey.admin.v1.StoreReport.position:type_name -> latchkey.admin.v1.Position
@@ -7107,78 +7477,85 @@ var file_latchkey_admin_v1_admin_proto_depIdxs = []int32{
 	0,   // 94: latchkey.admin.v1.RestoreReport.known:type_name -> latchkey.admin.v1.Position
 	0,   // 95: latchkey.admin.v1.RestoreReport.position:type_name -> latchkey.admin.v1.Position
 	71,  // 96: latchkey.admin.v1.RestoreReport.withdrawn:type_name -> latchkey.admin.v1.Withdrawn
-	82,  // 97: latchkey.admin.v1.GetKeyUsageRequest.since:type_name -> google.protobuf.Duration
+	86,  // 97: latchkey.admin.v1.GetKeyUsageRequest.since:type_name -> google.protobuf.Duration
 	74,  // 98: latchkey.admin.v1.GetKeyUsageResponse.usage:type_name -> latchkey.admin.v1.KeyUsage
-	81,  // 99: latchkey.admin.v1.KeyUsage.last_used_at:type_name -> google.protobuf.Timestamp
-	81,  // 100: latchkey.admin.v1.KeyUsage.since:type_name -> google.protobuf.Timestamp
-	81,  // 101: latchkey.admin.v1.KeyUsage.recorded_since:type_name -> google.protobuf.Timestamp
+	85,  // 99: latchkey.admin.v1.KeyUsage.last_used_at:type_name -> google.protobuf.Timestamp
+	85,  // 100: latchkey.admin.v1.KeyUsage.since:type_name -> google.protobuf.Timestamp
+	85,  // 101: latchkey.admin.v1.KeyUsage.recorded_since:type_name -> google.protobuf.Timestamp
 	75,  // 102: latchkey.admin.v1.KeyUsage.counts:type_name -> latchkey.admin.v1.ReasonCount
 	76,  // 103: latchkey.admin.v1.KeyUsage.secrets:type_name -> latchkey.admin.v1.SecretUsage
 	77,  // 104: latchkey.admin.v1.KeyUsage.periods:type_name -> latchkey.admin.v1.UsagePeriod
 	78,  // 105: latchkey.admin.v1.KeyUsage.reports:type_name -> latchkey.admin.v1.UsageReport
-	81,  // 106: latchkey.admin.v1.SecretUsage.created_at:type_name -> google.protobuf.Timestamp
-	81,  // 107: latchkey.admin.v1.SecretUsage.replaced_at:type_name -> google.protobuf.Timestamp
-	81,  // 108: latchkey.admin.v1.SecretUsage.until:type_name -> google.protobuf.Timestamp
-	81,  // 109: latchkey.admin.v1.SecretUsage.last_used_at:type_name -> google.protobuf.Timestamp
+	85,  // 106: latchkey.admin.v1.SecretUsage.created_at:type_name -> google.protobuf.Timestamp
+	85,  // 107: latchkey.admin.v1.SecretUsage.replaced_at:type_name -> google.protobuf.Timestamp
+	85,  // 108: latchkey.admin.v1.SecretUsage.until:type_name -> google.protobuf.Timestamp
+	85,  // 109: latchkey.admin.v1.SecretUsage.last_used_at:type_name -> google.protobuf.Timestamp
 	75,  // 110: latchkey.admin.v1.SecretUsage.counts:type_name -> latchkey.admin.v1.ReasonCount
 	75,  // 111: latchkey.admin.v1.SecretUsage.since_replaced:type_name -> latchkey.admin.v1.ReasonCount
-	81,  // 112: latchkey.admin.v1.UsagePeriod.start:type_name -> google.protobuf.Timestamp
-	82,  // 113: latchkey.admin.v1.UsagePeriod.length:type_name -> google.protobuf.Duration
+	85,  // 112: latchkey.admin.v1.UsagePeriod.start:type_name -> google.protobuf.Timestamp
+	86,  // 113: latchkey.admin.v1.UsagePeriod.length:type_name -> google.protobuf.Duration
 	75,  // 114: latchkey.admin.v1.UsagePeriod.counts:type_name -> latchkey.admin.v1.ReasonCount
-	81,  // 115: latchkey.admin.v1.UsageReport.at:type_name -> google.protobuf.Timestamp
-	4,   // 116: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
-	8,   // 117: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
-	11,  // 118: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
-	19,  // 119: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
-	21,  // 120: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
-	24,  // 121: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
-	26,  // 122: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
-	28,  // 123: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
-	30,  // 124: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
-	14,  // 125: latchkey.admin.v1.KeyService.ChangeKeys:input_type -> latchkey.admin.v1.ChangeKeysRequest
-	17,  // 126: latchkey.admin.v1.KeyService.ExportKeys:input_type -> latchkey.admin.v1.ExportKeysRequest
-	72,  // 127: latchkey.admin.v1.KeyService.GetKeyUsage:input_type -> latchkey.admin.v1.GetKeyUsageRequest
-	32,  // 128: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
-	34,  // 129: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
-	36,  // 130: latchkey.admin.v1.PolicyService.DiffPolicy:input_type -> latchkey.admin.v1.DiffPolicyRequest
-	43,  // 131: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
-	45,  // 132: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
-	47,  // 133: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
-	52,  // 134: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
-	61,  // 135: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
-	55,  // 136: latchkey.admin.v1.ServerService.AwaitReplicas:input_type -> latchkey.admin.v1.AwaitReplicasRequest
-	58,  // 137: latchkey.admin.v1.ServerService.ForgetReplica:input_type -> latchkey.admin.v1.ForgetReplicaRequest
-	64,  // 138: latchkey.admin.v1.StoreService.CheckStore:input_type -> latchkey.admin.v1.CheckStoreRequest
-	67,  // 139: latchkey.admin.v1.StoreService.BackupStore:input_type -> latchkey.admin.v1.BackupStoreRequest
-	5,   // 140: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
-	9,   // 141: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
-	12,  // 142: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
-	20,  // 143: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
-	23,  // 144: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
-	25,  // 145: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
-	27,  // 146: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
-	29,  // 147: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
-	31,  // 148: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
-	15,  // 149: latchkey.admin.v1.KeyService.ChangeKeys:output_type -> latchkey.admin.v1.ChangeKeysResponse
-	18,  // 150: latchkey.admin.v1.KeyService.ExportKeys:output_type -> latchkey.admin.v1.ExportKeysResponse
-	73,  // 151: latchkey.admin.v1.KeyService.GetKeyUsage:output_type -> latchkey.admin.v1.GetKeyUsageResponse
-	33,  // 152: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
-	35,  // 153: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
-	37,  // 154: latchkey.admin.v1.PolicyService.DiffPolicy:output_type -> latchkey.admin.v1.DiffPolicyResponse
-	44,  // 155: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
-	46,  // 156: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
-	48,  // 157: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
-	53,  // 158: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
-	62,  // 159: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
-	56,  // 160: latchkey.admin.v1.ServerService.AwaitReplicas:output_type -> latchkey.admin.v1.AwaitReplicasResponse
-	59,  // 161: latchkey.admin.v1.ServerService.ForgetReplica:output_type -> latchkey.admin.v1.ForgetReplicaResponse
-	65,  // 162: latchkey.admin.v1.StoreService.CheckStore:output_type -> latchkey.admin.v1.CheckStoreResponse
-	68,  // 163: latchkey.admin.v1.StoreService.BackupStore:output_type -> latchkey.admin.v1.BackupStoreResponse
-	140, // [140:164] is the sub-list for method output_type
-	116, // [116:140] is the sub-list for method input_type
-	116, // [116:116] is the sub-list for extension type_name
-	116, // [116:116] is the sub-list for extension extendee
-	0,   // [0:116] is the sub-list for field type_name
+	85,  // 115: latchkey.admin.v1.UsageReport.at:type_name -> google.protobuf.Timestamp
+	86,  // 116: latchkey.admin.v1.ListEntriesRequest.since:type_name -> google.protobuf.Duration
+	81,  // 117: latchkey.admin.v1.ListEntriesResponse.entries:type_name -> latchkey.admin.v1.LogEntry
+	85,  // 118: latchkey.admin.v1.ListEntriesResponse.oldest_at:type_name -> google.protobuf.Timestamp
+	85,  // 119: latchkey.admin.v1.LogEntry.at:type_name -> google.protobuf.Timestamp
+	82,  // 120: latchkey.admin.v1.LogEntry.objects:type_name -> latchkey.admin.v1.LogObject
+	4,   // 121: latchkey.admin.v1.KeyService.CreateKey:input_type -> latchkey.admin.v1.CreateKeyRequest
+	8,   // 122: latchkey.admin.v1.KeyService.ImportKeys:input_type -> latchkey.admin.v1.ImportKeysRequest
+	11,  // 123: latchkey.admin.v1.KeyService.ListKeys:input_type -> latchkey.admin.v1.ListKeysRequest
+	19,  // 124: latchkey.admin.v1.KeyService.GetKey:input_type -> latchkey.admin.v1.GetKeyRequest
+	21,  // 125: latchkey.admin.v1.KeyService.UpdateKey:input_type -> latchkey.admin.v1.UpdateKeyRequest
+	24,  // 126: latchkey.admin.v1.KeyService.RotateKey:input_type -> latchkey.admin.v1.RotateKeyRequest
+	26,  // 127: latchkey.admin.v1.KeyService.RevokeKey:input_type -> latchkey.admin.v1.RevokeKeyRequest
+	28,  // 128: latchkey.admin.v1.KeyService.DisableKey:input_type -> latchkey.admin.v1.DisableKeyRequest
+	30,  // 129: latchkey.admin.v1.KeyService.EnableKey:input_type -> latchkey.admin.v1.EnableKeyRequest
+	14,  // 130: latchkey.admin.v1.KeyService.ChangeKeys:input_type -> latchkey.admin.v1.ChangeKeysRequest
+	17,  // 131: latchkey.admin.v1.KeyService.ExportKeys:input_type -> latchkey.admin.v1.ExportKeysRequest
+	72,  // 132: latchkey.admin.v1.KeyService.GetKeyUsage:input_type -> latchkey.admin.v1.GetKeyUsageRequest
+	32,  // 133: latchkey.admin.v1.DirectoryService.ApplyDirectory:input_type -> latchkey.admin.v1.ApplyDirectoryRequest
+	34,  // 134: latchkey.admin.v1.DirectoryService.GetDirectory:input_type -> latchkey.admin.v1.GetDirectoryRequest
+	36,  // 135: latchkey.admin.v1.PolicyService.DiffPolicy:input_type -> latchkey.admin.v1.DiffPolicyRequest
+	43,  // 136: latchkey.admin.v1.PolicyService.ApplyPolicy:input_type -> latchkey.admin.v1.ApplyPolicyRequest
+	45,  // 137: latchkey.admin.v1.PolicyService.RemovePolicy:input_type -> latchkey.admin.v1.RemovePolicyRequest
+	47,  // 138: latchkey.admin.v1.PolicyService.ListPolicies:input_type -> latchkey.admin.v1.ListPoliciesRequest
+	52,  // 139: latchkey.admin.v1.ServerService.GetStatus:input_type -> latchkey.admin.v1.GetStatusRequest
+	61,  // 140: latchkey.admin.v1.ServerService.Explain:input_type -> latchkey.admin.v1.ExplainRequest
+	55,  // 141: latchkey.admin.v1.ServerService.AwaitReplicas:input_type -> latchkey.admin.v1.AwaitReplicasRequest
+	58,  // 142: latchkey.admin.v1.ServerService.ForgetReplica:input_type -> latchkey.admin.v1.ForgetReplicaRequest
+	64,  // 143: latchkey.admin.v1.StoreService.CheckStore:input_type -> latchkey.admin.v1.CheckStoreRequest
+	67,  // 144: latchkey.admin.v1.StoreService.BackupStore:input_type -> latchkey.admin.v1.BackupStoreRequest
+	79,  // 145: latchkey.admin.v1.LogService.ListEntries:input_type -> latchkey.admin.v1.ListEntriesRequest
+	5,   // 146: latchkey.admin.v1.KeyService.CreateKey:output_type -> latchkey.admin.v1.CreateKeyResponse
+	9,   // 147: latchkey.admin.v1.KeyService.ImportKeys:output_type -> latchkey.admin.v1.ImportKeysResponse
+	12,  // 148: latchkey.admin.v1.KeyService.ListKeys:output_type -> latchkey.admin.v1.ListKeysResponse
+	20,  // 149: latchkey.admin.v1.KeyService.GetKey:output_type -> latchkey.admin.v1.GetKeyResponse
+	23,  // 150: latchkey.admin.v1.KeyService.UpdateKey:output_type -> latchkey.admin.v1.UpdateKeyResponse
+	25,  // 151: latchkey.admin.v1.KeyService.RotateKey:output_type -> latchkey.admin.v1.RotateKeyResponse
+	27,  // 152: latchkey.admin.v1.KeyService.RevokeKey:output_type -> latchkey.admin.v1.RevokeKeyResponse
+	29,  // 153: latchkey.admin.v1.KeyService.DisableKey:output_type -> latchkey.admin.v1.DisableKeyResponse
+	31,  // 154: latchkey.admin.v1.KeyService.EnableKey:output_type -> latchkey.admin.v1.EnableKeyResponse
+	15,  // 155: latchkey.admin.v1.KeyService.ChangeKeys:output_type -> latchkey.admin.v1.ChangeKeysResponse
+	18,  // 156: latchkey.admin.v1.KeyService.ExportKeys:output_type -> latchkey.admin.v1.ExportKeysResponse
+	73,  // 157: latchkey.admin.v1.KeyService.GetKeyUsage:output_type -> latchkey.admin.v1.GetKeyUsageResponse
+	33,  // 158: latchkey.admin.v1.DirectoryService.ApplyDirectory:output_type -> latchkey.admin.v1.ApplyDirectoryResponse
+	35,  // 159: latchkey.admin.v1.DirectoryService.GetDirectory:output_type -> latchkey.admin.v1.GetDirectoryResponse
+	37,  // 160: latchkey.admin.v1.PolicyService.DiffPolicy:output_type -> latchkey.admin.v1.DiffPolicyResponse
+	44,  // 161: latchkey.admin.v1.PolicyService.ApplyPolicy:output_type -> latchkey.admin.v1.ApplyPolicyResponse
+	46,  // 162: latchkey.admin.v1.PolicyService.RemovePolicy:output_type -> latchkey.admin.v1.RemovePolicyResponse
+	48,  // 163: latchkey.admin.v1.PolicyService.ListPolicies:output_type -> latchkey.admin.v1.ListPoliciesResponse
+	53,  // 164: latchkey.admin.v1.ServerService.GetStatus:output_type -> latchkey.admin.v1.GetStatusResponse
+	62,  // 165: latchkey.admin.v1.ServerService.Explain:output_type -> latchkey.admin.v1.ExplainResponse
+	56,  // 166: latchkey.admin.v1.ServerService.AwaitReplicas:output_type -> latchkey.admin.v1.AwaitReplicasResponse
+	59,  // 167: latchkey.admin.v1.ServerService.ForgetReplica:output_type -> latchkey.admin.v1.ForgetReplicaResponse
+	65,  // 168: latchkey.admin.v1.StoreService.CheckStore:output_type -> latchkey.admin.v1.CheckStoreResponse
+	68,  // 169: latchkey.admin.v1.StoreService.BackupStore:output_type -> latchkey.admin.v1.BackupStoreResponse
+	80,  // 170: latchkey.admin.v1.LogService.ListEntries:output_type -> latchkey.admin.v1.ListEntriesResponse
+	146, // [146:171] is the sub-list for method output_type
+	121, // [121:146] is the sub-list for method input_type
+	121, // [121:121] is the sub-list for extension type_name
+	121, // [121:121] is the sub-list for extension extendee
+	0,   // [0:121] is the sub-list for field type_name
 }
 
 func init() { file_latchkey_admin_v1_admin_proto_init() }
@@ -7209,9 +7586,9 @@ func file_latchkey_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_latchkey_admin_v1_admin_proto_rawDesc), len(file_latchkey_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   81,
+			NumMessages:   85,
 			NumExtensions: 0,
-			NumServices:   5,
+			NumServices:   6,
 		},
 		GoTypes:           file_latchkey_admin_v1_admin_proto_goTypes,
 		DependencyIndexes: file_latchkey_admin_v1_admin_proto_depIdxs,

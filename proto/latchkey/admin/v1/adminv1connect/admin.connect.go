@@ -37,6 +37,8 @@ const (
 	ServerServiceName = "latchkey.admin.v1.ServerService"
 	// StoreServiceName is the fully-qualified name of the StoreService service.
 	StoreServiceName = "latchkey.admin.v1.StoreService"
+	// LogServiceName is the fully-qualified name of the LogService service.
+	LogServiceName = "latchkey.admin.v1.LogService"
 )
 
 // These constants are the fully-qualified names of the RPCs defined in this package. They're
@@ -104,6 +106,8 @@ const (
 	// StoreServiceBackupStoreProcedure is the fully-qualified name of the StoreService's BackupStore
 	// RPC.
 	StoreServiceBackupStoreProcedure = "/latchkey.admin.v1.StoreService/BackupStore"
+	// LogServiceListEntriesProcedure is the fully-qualified name of the LogService's ListEntries RPC.
+	LogServiceListEntriesProcedure = "/latchkey.admin.v1.LogService/ListEntries"
 )
 
 // KeyServiceClient is a client for the latchkey.admin.v1.KeyService service.
@@ -996,4 +1000,76 @@ func (UnimplementedStoreServiceHandler) CheckStore(context.Context, *connect.Req
 
 func (UnimplementedStoreServiceHandler) BackupStore(context.Context, *connect.Request[v1.BackupStoreRequest], *connect.ServerStream[v1.BackupStoreResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.StoreService.BackupStore is not implemented"))
+}
+
+// LogServiceClient is a client for the latchkey.admin.v1.LogService service.
+type LogServiceClient interface {
+	// ListEntries lists the writes that the log of the store still has, the newest first. Only the operator may ask.
+	ListEntries(context.Context, *connect.Request[v1.ListEntriesRequest]) (*connect.Response[v1.ListEntriesResponse], error)
+}
+
+// NewLogServiceClient constructs a client for the latchkey.admin.v1.LogService service. By default,
+// it uses the Connect protocol with the binary Protobuf Codec, asks for gzipped responses, and
+// sends uncompressed requests. To use the gRPC or gRPC-Web protocols, supply the connect.WithGRPC()
+// or connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewLogServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) LogServiceClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	logServiceMethods := v1.File_latchkey_admin_v1_admin_proto.Services().ByName("LogService").Methods()
+	return &logServiceClient{
+		listEntries: connect.NewClient[v1.ListEntriesRequest, v1.ListEntriesResponse](
+			httpClient,
+			baseURL+LogServiceListEntriesProcedure,
+			connect.WithSchema(logServiceMethods.ByName("ListEntries")),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// logServiceClient implements LogServiceClient.
+type logServiceClient struct {
+	listEntries *connect.Client[v1.ListEntriesRequest, v1.ListEntriesResponse]
+}
+
+// ListEntries calls latchkey.admin.v1.LogService.ListEntries.
+func (c *logServiceClient) ListEntries(ctx context.Context, req *connect.Request[v1.ListEntriesRequest]) (*connect.Response[v1.ListEntriesResponse], error) {
+	return c.listEntries.CallUnary(ctx, req)
+}
+
+// LogServiceHandler is an implementation of the latchkey.admin.v1.LogService service.
+type LogServiceHandler interface {
+	// ListEntries lists the writes that the log of the store still has, the newest first. Only the operator may ask.
+	ListEntries(context.Context, *connect.Request[v1.ListEntriesRequest]) (*connect.Response[v1.ListEntriesResponse], error)
+}
+
+// NewLogServiceHandler builds an HTTP handler from the service implementation. It returns the path
+// on which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewLogServiceHandler(svc LogServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	logServiceMethods := v1.File_latchkey_admin_v1_admin_proto.Services().ByName("LogService").Methods()
+	logServiceListEntriesHandler := connect.NewUnaryHandler(
+		LogServiceListEntriesProcedure,
+		svc.ListEntries,
+		connect.WithSchema(logServiceMethods.ByName("ListEntries")),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/latchkey.admin.v1.LogService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case LogServiceListEntriesProcedure:
+			logServiceListEntriesHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedLogServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedLogServiceHandler struct{}
+
+func (UnimplementedLogServiceHandler) ListEntries(context.Context, *connect.Request[v1.ListEntriesRequest]) (*connect.Response[v1.ListEntriesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("latchkey.admin.v1.LogService.ListEntries is not implemented"))
 }
