@@ -95,9 +95,12 @@ func (m *many) run(cmd *cobra.Command, c *client, w *waiting) error {
 	}
 	out := newManyOutput(cmd, c, w.on())
 	done, err := m.change(cmd, c, m.q.DryRun, out)
+	if err != nil && done.changed+done.refused == 0 {
+		return err // such as of a tenant that nobody knows
+	}
 	noteDryRun(cmd, m.q.DryRun)
 	if err == nil && done.changed+done.refused == 0 {
-		// Such as a tenant whose name is mistyped.
+		// Such as a tenant that was dealt with before.
 		note(cmd, "No key is selected that isn't %s already.", m.past)
 	}
 	errs := append([]error{err}, done.errs...)
