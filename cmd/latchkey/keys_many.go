@@ -50,7 +50,7 @@ func addSelection(cmd *cobra.Command, s *adminv1.KeySelection, creator string) {
 	f.StringVar(&s.Tenant, "tenant", "", "only keys of this tenant")
 	f.StringVar(&s.Principal, "principal", "", "only keys of this principal")
 	f.StringVar(&s.Environment, "environment", "", "only keys of this environment")
-	f.StringVar(&s.Status, "status", "", "only keys of this status: active, retiring, disabled, expired or revoked")
+	addStatus(cmd, &s.Status)
 	if creator == "" {
 		creator = "creator"
 	}
