@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/latchkey/latchkey/internal/link"
+	"github.com/latchkey/latchkey/internal/plural"
 	"github.com/latchkey/latchkey/internal/reload"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
@@ -67,7 +68,7 @@ ends it at once.`,
   latchkey-sidecar --config /etc/latchkey/sidecar.yaml --hub hub-0.latchkey:9443 --hub hub-1.latchkey:9443`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("%d arguments too many: everything is said by flags, or in --config", len(args))
+				return usagef("%s too many: everything is said by flags, or in --config", plural.Count(len(args), "argument"))
 			}
 			return checkPlaces(cmd.Flags())
 		},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/latchkey/latchkey/internal/plural"
 	"github.com/latchkey/latchkey/internal/policytable"
 )
 
@@ -106,7 +107,7 @@ func printResults(w io.Writer, o *output, results []tableResult) error {
 		if len(r.Failures) > 0 {
 			outcome = fmt.Sprintf("%d otherwise than expected", len(r.Failures))
 		}
-		if _, err := fmt.Fprintf(w, "%s: %d rows, %d cells, %s\n", r.File, r.Rows, r.Cells, outcome); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s, %s, %s\n", r.File, plural.Count(r.Rows, "row"), plural.Count(r.Cells, "cell"), outcome); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/latchkey/latchkey/internal/plural"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 )
@@ -66,7 +67,7 @@ func exactly(arguments ...string) cobra.PositionalArgs {
 		case len(args) < len(arguments):
 			return usagef("%s is missing: latchkey %s", arguments[len(args)], strings.TrimPrefix(cmd.UseLine(), "latchkey "))
 		case len(args) > len(arguments):
-			return usagef("%d arguments too many: latchkey %s", len(args)-len(arguments), strings.TrimPrefix(cmd.UseLine(), "latchkey "))
+			return usagef("%s too many: latchkey %s", plural.Count(len(args)-len(arguments), "argument"), strings.TrimPrefix(cmd.UseLine(), "latchkey "))
 		}
 		for i, a := range args {
 			if a == "" {
