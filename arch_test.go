@@ -42,7 +42,7 @@ var mayImport = []importRule{
 	{"envoyconf", []string{"policy", "internal/serve"}, "what Envoy is told follows from what policies read; it neither reads their files nor speaks to Envoy"},
 	{"envoyconf/lint/linttest", nil, "dangerous configurations, for whoever tests with them"},
 	{"envoyconf/lint", []string{"envoyconf", "internal/strictyaml"}, "judges what others wrote by what policies read"},
-	{"admin", []string{"key", "key/mint", "directory", "policy", "policyfile", "storage", "storage/tally", "internal/link", "proto/..."}, "decides apart from the store; of storage it knows what a change and a view are, and asks for the rest by its own interface"},
+	{"admin", []string{"key", "key/mint", "directory", "policy", "policyfile", "storage", "storage/tally", "internal/link", "internal/plural", "proto/..."}, "decides apart from the store; of storage it knows what a change and a view are, and asks for the rest by its own interface"},
 
 	{"usage", []string{"authz", "key", "policy", "storage/tally", "proto/..."}, "is told of checks, and keeps what came of them; the check doesn't know it"},
 

@@ -127,16 +127,16 @@ func (s *Server) find(caller Caller, id string, more func(v *storage.View, l *lo
 		return nil, nil, err
 	}
 	if r == nil {
-		return nil, nil, cmp.Or(s.ledger.Missing(id), unknownKey(id))
+		return nil, nil, cmp.Or(s.ledger.Missing(id), UnknownKey(id))
 	}
 	return l, r, nil
 }
 
 var keyID = regexp.MustCompile(`^key_[0-9a-f]{32}$`)
 
-// unknownKey says that no key has an id. What isn't an id is not repeated: it
+// UnknownKey returns ErrAbsent, which says that no key has an id. What isn't an id is not repeated: it
 // may well be a token.
-func unknownKey(id string) error {
+func UnknownKey(id string) error {
 	if keyID.MatchString(id) {
 		return absent("no key has the id %s: see `latchkey keys list`", id)
 	}

@@ -16,6 +16,11 @@ func (s *Server) changeKeys(ctx context.Context, caller Caller, r *adminv1.Chang
 	if err != nil {
 		return nil, err
 	}
+	if r.GetPageToken() == "" {
+		if err := s.checkKnown(caller, r.GetSelection()); err != nil {
+			return nil, err
+		}
+	}
 	s.world.RLock()
 	defer s.world.RUnlock()
 	var response *adminv1.ChangeKeysResponse

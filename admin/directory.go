@@ -53,7 +53,7 @@ func (s *Server) applyDirectory(ctx context.Context, caller Caller, r *adminv1.A
 		if !a.unread {
 			a.checkParents()
 			if !r.GetForce() {
-				a.wrong.add(s.hanging(l, a.write.RemoveTenants, a.write.RemovePrincipals))
+				a.wrong.add(s.checkHanging(l, a.write.RemoveTenants, a.write.RemovePrincipals))
 			}
 		}
 		if err := a.wrong.err(); err != nil {

@@ -1,12 +1,13 @@
 package admin
 
 import (
-	"fmt"
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/latchkey/latchkey/directory"
+	"github.com/latchkey/latchkey/internal/plural"
 	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/policy"
 )
@@ -109,9 +110,20 @@ func (a *apply) checkPrincipal(p *directory.Principal) {
 	}
 }
 
-// hanging returns ErrUnfit where live keys belong to what shall be removed, or
+// hanging is how keys hang on an object, and on which.
+type hanging struct {
+	how int
+	on  string
+}
+
+const (
+	owned   = iota // they belong to it
+	bounded        // they hold no more than it does
+)
+
+// checkHanging returns ErrUnfit where live keys belong to what shall be removed, or
 // are bounded by it. It says how many, object by object.
-func (s *Server) hanging(l *lookup, tenants, principals []string) error {
+func (s *Server) checkHanging(l *lookup, tenants, principals []string) error {
 	if len(tenants)+len(principals) == 0 {
 		return nil
 	}
@@ -119,24 +131,29 @@ func (s *Server) hanging(l *lookup, tenants, principals []string) error {
 	for _, id := range slices.Concat(tenants, principals) {
 		gone[id] = true
 	}
-	count := map[string]int{}
+	count := map[hanging]int{}
 	s.ledger.Facts(func(r *key.Facts) bool {
 		if !r.Live(l.Now) {
 			return true
 		}
 		for _, id := range []string{r.Tenant, r.Principal} {
 			if id != "" && gone[id] {
-				count["belong to "+id]++
+				count[hanging{owned, id}]++
 			}
 		}
 		if r.Creator != "" && gone[r.Creator] && l.bounds(r) {
-			count["hold no more than their creator "+r.Creator]++
+			count[hanging{bounded, r.Creator}]++
 		}
 		return true
 	})
 	var wrong mistakes
-	for _, how := range slices.Sorted(maps.Keys(count)) {
-		wrong.add(unfit("prune: %s %s: name it in the file, revoke or hand over the keys, or force the removal (--force)", liveKeys(count[how]), how))
+	for _, hangs := range slices.SortedFunc(maps.Keys(count), func(a, b hanging) int { return cmp.Or(cmp.Compare(a.how, b.how), cmp.Compare(a.on, b.on)) }) {
+		n := count[hangs]
+		how := plural.Pick(n, "belongs to", "belong to")
+		if hangs.how == bounded {
+			how = plural.Pick(n, "holds", "hold") + " no more than " + plural.Pick(n, "its", "their") + " creator"
+		}
+		wrong.add(unfit("prune: %s %s %s: name it in the file, revoke or hand over the keys, or force the removal (--force)", plural.Count(n, "live key"), how, hangs.on))
 	}
 	return wrong.err()
 }
@@ -149,11 +166,4 @@ func (w World) bounds(r *key.Facts) bool {
 		t = p.Type(r.Type)
 	}
 	return t != nil && t.Owner != "" && (t.Ceiling || t.Grant != policy.ByRole && w.Policies.Policy(r.Policy).HasPermissions())
-}
-
-func liveKeys(n int) string {
-	if n == 1 {
-		return "1 live key"
-	}
-	return fmt.Sprintf("%d live keys", n)
 }

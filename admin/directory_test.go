@@ -117,8 +117,8 @@ func TestPrune(t *testing.T) {
 	}
 	at := b.store.Position()
 	_, err := prune(`{}`, false)
-	expect(t, err, ErrUnfit, "3 live keys belong to org:paid", "1 live key belong to org:free", "1 live key belong to user:owner",
-		"2 live keys hold no more than their creator user:owner", "1 live key hold no more than their creator user:member", "--force")
+	expect(t, err, ErrUnfit, "3 live keys belong to org:paid", "1 live key belongs to org:free", "1 live key belongs to user:owner",
+		"2 live keys hold no more than their creator user:owner", "1 live key holds no more than its creator user:member", "--force")
 	_, err = prune(`{"tenants":[{"id":"project:p1","parent":"org:paid"}]}`, true)
 	expect(t, err, ErrInvalid, "its parent org:paid isn't in the directory")
 	if b.store.Position() != at {

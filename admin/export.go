@@ -10,10 +10,15 @@ import (
 
 // exportKeys returns a page of keys as importKeys takes them: with the digests
 // of their tokens, so it is the operator's alone.
-func (s *Server) exportKeys(ctx context.Context, _ Caller, r *adminv1.ExportKeysRequest) (*adminv1.ExportKeysResponse, error) {
+func (s *Server) exportKeys(ctx context.Context, caller Caller, r *adminv1.ExportKeysRequest) (*adminv1.ExportKeysResponse, error) {
 	var wrong mistakes
 	if checkSelection(&wrong, r.GetSelection(), r.GetPageSize(), r.GetPageToken()); wrong != nil {
 		return nil, wrong.err()
+	}
+	if r.GetPageToken() == "" {
+		if err := s.checkKnown(caller, r.GetSelection()); err != nil {
+			return nil, err
+		}
 	}
 	l, err := s.look(nil)
 	if err != nil {

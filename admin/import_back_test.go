@@ -197,6 +197,10 @@ func TestPutBackMistakes(t *testing.T) {
 		"an end that is missing": {change: func(k *adminv1.ImportKey) {
 			k.FormerSecrets = []*adminv1.FormerSecret{{TokenSha256: strings.Repeat("ab", 32)}}
 		}, want: "until: it is missing"},
+		"a former token that is the current": {change: func(k *adminv1.ImportKey) {
+			was := former(b.clock.Now())
+			was.TokenSha256, k.FormerSecrets = k.TokenSha256, []*adminv1.FormerSecret{was}
+		}, want: "former_secrets: the same token stands twice in this key"},
 		"of a key that is there":    {change: func(k *adminv1.ImportKey) { k.TokenSha256 = exported.GetTokenSha256() }, want: "that of another key, " + there.GetId()},
 		"there already":             {change: func(k *adminv1.ImportKey) { k.Id, k.TokenSha256 = exported.GetId(), exported.GetTokenSha256() }, want: "exists already"},
 		"there, with another token": {change: func(k *adminv1.ImportKey) { k.Id = exported.GetId() }, want: "doesn't have this token", resume: true},

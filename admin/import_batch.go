@@ -92,6 +92,9 @@ func (b *batch) take(k *adminv1.ImportKey) (l line) {
 		// Else the ceiling would cut in silence what the line grants.
 		d.wrong.add(b.bounded(d.policy, d.keyType, d.record, policy.Set{}, "its creator", who))
 	}
+	if d.keyType != nil && d.keyType.CreatorRequired && who == "" {
+		d.wrong.add(refused("creator: keys of the type %s are made on behalf of a principal: name it as their creator", d.keyType.Name))
+	}
 	l.judged = d.wrong
 	if k.GetCreatedAt() != nil || k.GetRevokedAt() != nil || k.GetDisabled() || k.GetRotatedAt() != nil || len(k.GetFormerSecrets()) > 0 {
 		l.form.invalid("id: created_at, revoked_at, disabled, rotated_at and former_secrets are of a key that is put back: give its id too, or leave them out")
@@ -144,7 +147,11 @@ func (b *batch) twice(index int, k *adminv1.ImportKey, made *key.Record, wrong *
 		b.ids[made.ID] = index
 	}
 	for _, s := range made.Secrets {
-		if first, twice := b.seen[s.Digest]; twice {
+		switch first, twice := b.seen[s.Digest]; {
+		case twice && first == index:
+			wrong.invalid("former_secrets: the same token stands twice in this key: leave one of them out")
+			return
+		case twice:
 			wrong.invalid("token: it is that of the key at index %d too: take one out", first)
 			return
 		}

@@ -58,7 +58,7 @@ func TestImport(t *testing.T) {
 		{"twice", []*adminv1.ImportKey{item(plainKey, plain, "", ""), item(plainKey, "", sha(plain), "")}, []string{"1 index 0"}},
 		{"creator unknown", []*adminv1.ImportKey{item(chosenKey, former, "", "user:nobody")}, []string{"0 creator"}},
 		{"creator holds less", []*adminv1.ImportKey{item(chosenKeyOf("docs:write"), former, "", "user:reader")}, []string{"0 its creator user:reader doesn't hold, in org:paid: docs:write"}},
-		{"creator required", []*adminv1.ImportKey{item(chosenKey, former, "", "")}, []string{"0 on behalf"}},
+		{"creator required", []*adminv1.ImportKey{item(chosenKey, former, "", "")}, []string{"0 name it as their creator"}},
 		{"all at once", []*adminv1.ImportKey{
 			item(plainKey, plain, "", ""),
 			item(with(t, plainKey, func(f *adminv1.KeyFields) { f.Tenant = "org:nobody" }), known, "", ""),

@@ -31,6 +31,9 @@ func (w World) Draft(caller Caller, f *adminv1.KeyFields) (*key.Record, key.Form
 	if d.keyType == nil {
 		return nil, key.Format{}, d.wrong.err()
 	}
+	if d.keyType.CreatorRequired && caller.Acting == "" {
+		d.wrong.add(refused("keys of the type %s are made on behalf of a principal: name it with as (--as)", d.keyType.Name))
+	}
 	if f.GetSystem() && caller.Acting != "" {
 		d.wrong.add(refused("system keys are made by the operator alone: leave out as (--as)"))
 	}
@@ -79,9 +82,6 @@ func (w World) draft(creator string, f *adminv1.KeyFields) *drafted {
 		d.wrong.add(w.lifetime(t, w.Now, expires))
 	}
 	d.wrong.add(required(t, d.record))
-	if t.CreatorRequired && creator == "" {
-		d.wrong.add(refused("keys of the type %s are made on behalf of a principal: name it with as (--as)", t.Name))
-	}
 	if f.GetSystem() && !t.SystemKeys {
 		d.wrong.invalid("system: the type %s has no system keys: leave it out, or declare system_keys in the policy", t.Name)
 	}

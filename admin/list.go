@@ -29,7 +29,7 @@ func (s *Server) listKeys(ctx context.Context, caller Caller, r *adminv1.ListKey
 		wrong.invalid("page_size: %d is too many: ask for at most %d", size, maxPage)
 	}
 	if r.GetStatus() != "" && !slices.Contains(statuses, r.GetStatus()) {
-		wrong.invalid("status: there is no such status: %s", nearest(r.GetStatus(), statuses))
+		wrong.invalid("status: there is no such status: %s", instead(r.GetStatus(), statuses, ""))
 	}
 	if r.GetPageToken() != "" && !keyID.MatchString(r.GetPageToken()) {
 		wrong.invalid("page_token: it isn't one: give the next_page_token of the page before")
@@ -38,11 +38,19 @@ func (s *Server) listKeys(ctx context.Context, caller Caller, r *adminv1.ListKey
 	if wrong != nil {
 		return nil, wrong.err()
 	}
+	sel := &adminv1.KeySelection{
+		Policy: r.GetPolicy(), Type: r.GetType(), Tenant: r.GetTenant(), Principal: r.GetPrincipal(), Environment: r.GetEnvironment(), Status: r.GetStatus(),
+	}
+	if r.GetPageToken() == "" {
+		if err := s.checkKnown(caller, sel); err != nil {
+			return nil, err
+		}
+	}
 	l, err := s.look(nil)
 	if err != nil {
 		return nil, err
 	}
-	response, found := &adminv1.ListKeysResponse{}, s.candidates(l.World, r)
+	response, found := &adminv1.ListKeysResponse{}, s.candidates(l.World, sel, r.GetPageToken())
 	file := sync.OnceValues(s.tally) // what was counted is written down for the first stride, and not for each
 	for {
 		if err := ctx.Err(); err != nil {
@@ -80,10 +88,8 @@ type candidates struct {
 	after string   // the last, of many
 }
 
-func (s *Server) candidates(w World, r *adminv1.ListKeysRequest) *candidates {
-	c := &candidates{s: s, after: r.GetPageToken(), sel: &adminv1.KeySelection{
-		Policy: r.GetPolicy(), Type: r.GetType(), Tenant: r.GetTenant(), Principal: r.GetPrincipal(), Environment: r.GetEnvironment(), Status: r.GetStatus(),
-	}}
+func (s *Server) candidates(w World, sel *adminv1.KeySelection, after string) *candidates {
+	c := &candidates{s: s, sel: sel, after: after}
 	c.ids, c.few = s.few(w, c.sel, c.after)
 	return c
 }

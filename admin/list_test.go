@@ -32,7 +32,7 @@ func TestList(t *testing.T) {
 		{"active", &adminv1.ListKeysRequest{Status: "active"}, operator, []*adminv1.Key{role, public, personal}},
 		{"expired", &adminv1.ListKeysRequest{Status: "expired"}, operator, []*adminv1.Key{chosen}},
 		{"revoked", &adminv1.ListKeysRequest{Status: "revoked"}, operator, []*adminv1.Key{plain}},
-		{"nothing", &adminv1.ListKeysRequest{Policy: "sparse", Type: "role"}, operator, nil},
+		{"nothing", &adminv1.ListKeysRequest{Policy: "sparse", Tenant: "org:paid"}, operator, nil},
 		{"by its owner", &adminv1.ListKeysRequest{Policy: "desk"}, owner, []*adminv1.Key{chosen, role, public, personal}},
 		{"by a member", &adminv1.ListKeysRequest{Policy: "desk"}, as("user:member"), []*adminv1.Key{chosen, public}},
 	} {

@@ -73,9 +73,9 @@ func (s *Server) checkEntries(r *adminv1.ListEntriesRequest) (*lookup, error) {
 	var wrong mistakes
 	switch {
 	case isKey && !keyID.MatchString(object):
-		wrong.add(unknownKey(object))
+		wrong.add(UnknownKey(object))
 	case !there:
-		wrong.add(cmp.Or(s.ledger.Missing(object), unknownKey(object)))
+		wrong.add(cmp.Or(s.ledger.Missing(object), UnknownKey(object)))
 	case object != "" && (!isName(object) || l.token(object)):
 		wrong.invalid("object: that is no name that one can have: give the id of a key, or the name of a tenant, a principal or a policy")
 	}

@@ -67,16 +67,16 @@ func TestStrand(t *testing.T) {
 		{"a role that nobody carries", replace("  project: {parent: org, roles: [editor]}", "  project: {parent: org, roles: [author]}"), nil},
 		{"a scope that nobody chose", replace("grantable: [docs:read, docs:write]", "grantable: [docs:read]"), nil},
 		{"the format as a former one", replace("format: me_{environment}_{secret:30}\n", "format: my_{environment}_{secret:30}\n    former_formats: ['me_{environment}_{secret:30}']\n"), nil},
-		{"a format", replace("format: me_{environment}_{secret:30}", "format: my_{environment}_{secret:30}"), []string{"1 live key would", `1 lose the format of their tokens, which the type "personal"`}},
+		{"a format", replace("format: me_{environment}_{secret:30}", "format: my_{environment}_{secret:30}"), []string{"1 live key would", `1 loses the format of their tokens, which the type "personal"`}},
 		{"a length", replace("format: me_{environment}_{secret:30}", "format: me_{environment}_{secret:31}"), []string{"format"}},
 		{"a checksum", replace("format: me_{environment}_{secret:30}", "format: me_{environment}_{secret:30}{checksum}"), []string{"format"}},
 		{"a former format that no key has", replace("    former_formats: [\"old_{secret:24}\"]\n", ""), nil},
-		{"a type", replace("  personal:\n", "  private:\n"), []string{`1 lose their type "personal"`}},
+		{"a type", replace("  personal:\n", "  private:\n"), []string{`1 loses their type "personal"`}},
 		{"a role", replace("{default: member}", "{default: owner}"), nil},
-		{"a role that a key carries", strings.Replace(replace("{default: member}", "{}"), "member: {scopes", "guest: {scopes", 1), []string{`1 lose their role "member"`}},
-		{"a scope that a key has", replace("grantable: [docs:read, docs:write]", "grantable: [docs:write]"), []string{`1 lose their scope "docs:read"`}},
-		{"an environment", replace("  test: {hosts: [test.desk.example]}\n", ""), []string{`1 lose their environment "test"`}},
-		{"an owner", strings.Replace(replace("    owner: principal\n    reaches: {org: {roles: [owner]}}\n", "    owner: org\n"), "key.principal", "key.creator", 1), []string{"1 lose their owner"}},
+		{"a role that a key carries", strings.Replace(replace("{default: member}", "{}"), "member: {scopes", "guest: {scopes", 1), []string{`1 loses their role "member"`}},
+		{"a scope that a key has", replace("grantable: [docs:read, docs:write]", "grantable: [docs:write]"), []string{`1 loses their scope "docs:read"`}},
+		{"an environment", replace("  test: {hosts: [test.desk.example]}\n", ""), []string{`1 loses their environment "test"`}},
+		{"an owner", strings.Replace(replace("    owner: principal\n    reaches: {org: {roles: [owner]}}\n", "    owner: org\n"), "key.principal", "key.creator", 1), []string{"1 loses their owner"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := start(t)
@@ -115,7 +115,7 @@ func TestRemovePolicy(t *testing.T) {
 	_, err := b.removePolicy(t.Context(), operator, &adminv1.RemovePolicyRequest{Name: "sprase"})
 	expect(t, err, ErrAbsent, `did you mean "sparse"?`)
 	_, err = b.removePolicy(t.Context(), operator, &adminv1.RemovePolicyRequest{Name: "sparse"})
-	expect(t, err, ErrUnfit, "1 live key would be stranded", "1 lose their policy")
+	expect(t, err, ErrUnfit, "1 live key would be stranded", "1 loses their policy")
 	_, err = b.removePolicy(t.Context(), operator, &adminv1.RemovePolicyRequest{Name: "sparse", Strand: true})
 	expect(t, err, nil)
 	b.recorded("policies.remove", operator)

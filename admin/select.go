@@ -17,7 +17,7 @@ func checkSelection(wrong *mistakes, s *adminv1.KeySelection, size uint32, pageT
 		wrong.invalid("page_size: %d is too many: ask for at most %d", size, maxImport)
 	}
 	if s.GetStatus() != "" && !slices.Contains(statuses, s.GetStatus()) {
-		wrong.invalid("status: there is no such status: %s", nearest(s.GetStatus(), statuses))
+		wrong.invalid("status: there is no such status: %s", instead(s.GetStatus(), statuses, ""))
 	}
 	if pageToken != "" && !keyID.MatchString(pageToken) {
 		wrong.invalid("page_token: it isn't one: give the next_page_token of the page before")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/latchkey/latchkey/internal/plural"
 	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/policy"
 )
@@ -38,10 +39,10 @@ func (s *Server) stranded(l *lookup, name string, old, next *compiledPolicy) err
 	}
 	var causes []string
 	for _, what := range slices.Sorted(maps.Keys(count)) {
-		causes = append(causes, fmt.Sprintf("%d lose %s", count[what], what))
+		causes = append(causes, fmt.Sprintf("%d %s %s", count[what], plural.Pick(count[what], "loses", "lose"), what))
 	}
 	return unfit("policy %s: %s would be stranded: %s: keep what they need, revoke or update them first, or strand them on purpose (--strand)",
-		name, liveKeys(total), strings.Join(causes, ", "))
+		name, plural.Count(total, "live key"), strings.Join(causes, ", "))
 }
 
 // lacks returns what a key of a policy needs and wouldn't find in the next.

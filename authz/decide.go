@@ -8,14 +8,6 @@ import (
 	"github.com/latchkey/latchkey/policy"
 )
 
-// Decide holds a request against what is known at one revision. It is pure:
-// the same view, request and time give the same verdict.
-func Decide(v View, r *Request, now time.Time) Verdict {
-	d := &decision{view: v, request: r, now: now}
-	d.decide()
-	return d.Verdict
-}
-
 // decision is one decision in the making. An explanation gives it a trace and
 // may present a key itself in place of a token.
 type decision struct {
@@ -39,9 +31,11 @@ func (d *decision) reset() {
 	*d = decision{reached: d.reached[:0]}
 }
 
-// decide runs the checks from top to bottom: who is this before what may they
-// do. Nothing after a check runs unless it passed, except that the path is
-// matched early, because a public endpoint needs nobody's name.
+// decide holds the request against what is known at one revision. It is pure:
+// the same view, request and time give the same verdict. It runs the checks
+// from top to bottom: who is this before what may they do. Nothing after a
+// check runs unless it passed, except that the path is matched early, because a
+// public endpoint needs nobody's name.
 func (d *decision) decide() {
 	d.Revision = d.view.Revision
 	d.age = d.view.Lease.Age(d.now) // by the monotonic reading, which what follows may lose

@@ -4,9 +4,9 @@
 //
 // A check goes down once and up once, from bytes to bytes, in one exchange
 // whose memory is used again: decode walks the CheckRequest on the wire, keeps
-// what a decision needs and validates all the rest; Decide holds the Request
+// what a decision needs and validates all the rest; decide holds the Request
 // against one View, top to bottom in the order of the reasons; respond turns
-// the Verdict into an answer, and append writes that as a CheckResponse. Decide
+// the Verdict into an answer, and append writes that as a CheckResponse. decide
 // does no I/O and has no state: Explain runs the very same code and keeps a
 // record of each step.
 //

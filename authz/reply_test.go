@@ -40,7 +40,7 @@ var wild = rapid.OneOf(
 	rapid.StringN(0, 8, 32),
 )
 
-// verdicts draws verdicts of every shape that Decide could hand on, sound or
+// verdicts draws verdicts of every shape that decide could hand on, sound or
 // not. Only where no policy is known nobody is let in.
 func verdicts(w *world) *rapid.Generator[*Verdict] {
 	return rapid.Custom(func(t *rapid.T) *Verdict {

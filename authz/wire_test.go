@@ -124,7 +124,9 @@ func checkBoth(s *Server, now time.Time, message []byte) error {
 		return err
 	}
 	f := reference{check: check, id: x.request.id}
-	v := Decide(s.source(), f.request(), now)
+	d := &decision{view: s.source(), request: f.request(), now: now}
+	d.decide()
+	v := d.Verdict
 	want, err := proto.MarshalOptions{Deterministic: true}.Marshal(f.respond(&v))
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,11 +140,13 @@ func (m *mesh) sendAll(t *testing.T, cases []policytable.Case, tokens map[string
 
 func (m *mesh) sendCase(t *testing.T, profile envoytest.Profile, c policytable.Case, tokens map[string]string) {
 	place := fmt.Sprintf("%s: %s (%s): %s by %s", c.Place, c.Rule, profile, c.Request, c.KeyName())
-	want, ok := policy.ParseReason(c.Expect)
-	if !ok {
+	reasons := policy.Reasons()
+	i := slices.IndexFunc(reasons, func(r policy.Reason) bool { return r.String() == c.Expect })
+	if i < 0 {
 		t.Errorf("%s: no reason %q", place, c.Expect)
 		return
 	}
+	want := reasons[i]
 	id := nextCase()
 	fields := []envoytest.Field{{Name: "Host", Value: c.Host}, {Name: "Connection", Value: "close"}, {Name: "Content-Length", Value: "0"}, {Name: envoytest.CaseHeader, Value: id}}
 	if c.Key != nil {

@@ -81,19 +81,24 @@ func (a at) known(what string, list, declared []string) {
 // Nearest returns a remedy for a name that isn't one of the given: the one
 // that it was probably meant to be, or all of them.
 func Nearest(name string, declared []string) string {
+	if near := Near(name, declared); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(declared) == 0 {
+		return "declare it first"
+	}
+	return "declare it, or use one of " + strings.Join(declared, ", ")
+}
+
+// Near returns the name that one that isn't among them was probably meant to be, and nothing where none is near.
+func Near(name string, names []string) string {
 	best, distance := "", len(name)/2+1
-	for _, d := range declared {
+	for _, d := range names {
 		if n := editDistance(strings.ToLower(name), strings.ToLower(d)); n < distance {
 			best, distance = d, n
 		}
 	}
-	switch {
-	case best != "":
-		return fmt.Sprintf("did you mean %q?", best)
-	case len(declared) == 0:
-		return "declare it first"
-	}
-	return "declare it, or use one of " + strings.Join(declared, ", ")
+	return best
 }
 
 func editDistance(a, b string) int {

@@ -99,13 +99,3 @@ func Reasons() []Reason {
 	}
 	return all
 }
-
-// ParseReason returns the reason of that name.
-func ParseReason(name string) (Reason, bool) {
-	for _, r := range Reasons() {
-		if r.String() == name {
-			return r, true
-		}
-	}
-	return Undecided, false
-}

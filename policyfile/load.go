@@ -17,17 +17,6 @@ type Loaded struct {
 	Source *strictyaml.Source
 }
 
-// Parse reads a policy document without asking what it means. The error is of
-// type [strictyaml.Mistakes].
-func Parse(file string, src []byte) (*policyv1.Policy, *strictyaml.Source, error) {
-	doc := &policyv1.Policy{}
-	source, err := strictyaml.Decode(file, src, doc)
-	if err != nil {
-		return nil, nil, err
-	}
-	return doc, source, nil
-}
-
 // Load reads a policy file and checks all there is to check about it alone.
 // The error is of type [strictyaml.Mistakes]: those of the YAML, of what the
 // document means and of its rules, in the order of the file.

@@ -122,9 +122,6 @@ func NewFollower(o FollowerOptions) (*Follower, error) {
 	return f, nil
 }
 
-// ID returns the replica's random name, made with its store.
-func (f *Follower) ID() string { return f.memory.id }
-
 // Proof returns how current the store is. It takes no lock.
 func (f *Follower) Proof() *Proof { return f.proof.Load() }
 

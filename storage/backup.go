@@ -24,7 +24,7 @@ import (
 // it is made for the owner's eyes (0600).
 func (db *DB) Backup(ctx context.Context, path string) (Position, error) {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		return Position{}, fmt.Errorf("%s is there already: name a new file (%w)", path, errors.Join(err, os.ErrExist))
+		return Position{}, taken(path, err)
 	}
 	temp := path + newSuffix
 	view := func(f func(*bbolt.Tx) error) error {
@@ -42,11 +42,25 @@ func (db *DB) Backup(ctx context.Context, path string) (Position, error) {
 	if err != nil {
 		return Position{}, errors.Join(fmt.Errorf("the copy isn't whole: %w", err), os.Remove(temp))
 	}
-	if err := disk.Install(temp, path); err != nil {
-		// It may be there, and a power cut may take it away again.
-		return Position{}, fmt.Errorf("copying the store: %w", errors.Join(err, removeIfThere(path)))
+	if err := installCopy(temp, path); err != nil {
+		return Position{}, err
 	}
 	return img.view.position, nil
+}
+
+// installCopy gives a copy of the store the name that it is to have, unless somebody else took it meanwhile.
+func installCopy(temp, path string) error {
+	switch err := disk.InstallNew(temp, path); {
+	case errors.Is(err, os.ErrExist):
+		return taken(path, err)
+	case err != nil:
+		return fmt.Errorf("copying the store: %w", err)
+	}
+	return nil
+}
+
+func taken(path string, err error) error {
+	return fmt.Errorf("%s is there already: name a new file (%w)", path, errors.Join(err, os.ErrExist))
 }
 
 // copyTransaction writes what a transaction sees to a file, for good. The

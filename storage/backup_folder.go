@@ -6,7 +6,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/storage/boltguard"
 )
 
@@ -17,7 +16,7 @@ import (
 // has the folder, which is to be asked for a Backup. What failed leaves no file.
 func BackupFolder(dir, path string, lockTimeout time.Duration) (*Report, error) {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s is there already: name a new file (%w)", path, errors.Join(err, os.ErrExist))
+		return nil, taken(path, err)
 	}
 	found, err := VerifyFolder(dir, lockTimeout)
 	if err != nil {
@@ -43,8 +42,8 @@ func BackupFolder(dir, path string, lockTimeout time.Duration) (*Report, error) 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the copy isn't whole: %w", err), removeIfThere(temp))
 	}
-	if err := disk.Install(temp, path); err != nil {
-		return nil, fmt.Errorf("copying the store: %w", err)
+	if err := installCopy(temp, path); err != nil {
+		return nil, err
 	}
 	copied.Path = path
 	return copied, nil

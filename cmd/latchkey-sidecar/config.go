@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/latchkey/latchkey/internal/link"
+	"github.com/latchkey/latchkey/internal/plural"
 	"github.com/latchkey/latchkey/internal/reload"
 	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
@@ -22,7 +23,6 @@ import (
 
 const (
 	defaultData      = "./latchkey-data"
-	defaultHTTP      = "127.0.0.1:9902"
 	defaultStaleness = "10m"
 	unlimited        = "unlimited"
 )
@@ -64,11 +64,11 @@ and SIGINT end the process once the requests in flight are answered; a second on
 ends it at once.`,
 		Example: `  latchkey-sidecar --hub unix:/run/latchkey/hub.sock --data /var/lib/latchkey
   latchkey-sidecar --config /etc/latchkey/sidecar.yaml --hub hub-0.latchkey:9443 --hub hub-1.latchkey:9443`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("%d arguments too many: everything is said by flags, or in --config", len(args))
+				return usagef("%s too many: everything is said by flags, or in --config", plural.Count(len(args), "argument"))
 			}
-			return nil
+			return checkPlaces(cmd.Flags())
 		},
 		Version:       serve.ThisBuild(version).Version,
 		SilenceErrors: true,
@@ -93,7 +93,7 @@ ends it at once.`,
 	f.StringArrayVar(&flags.Hub, "hub", nil, "hub to follow, unix:PATH, or host:port with tls in --config; repeat it for more: the one that is furthest ahead is followed")
 	f.StringVar(&flags.Data, "data", "", "folder of the replica (default "+defaultData+")")
 	f.StringVar(&flags.Listen, "listen", "", "where Envoy calls Check, host:port or unix:PATH (default unix:<data>/authz.sock)")
-	f.StringVar(&flags.Http, "http", "", "where metrics, profiles, the status and gRPC health are served, host:port (default "+defaultHTTP+")")
+	f.StringVar(&flags.Http, "http", "", "where metrics, profiles, the status and gRPC health are served, host:port (default "+serve.DefaultHTTP+")")
 	f.StringVar(&flags.MaxStaleness, "max-staleness", "", "how long to answer without news of a hub, such as 90s, 10m or 1d, or "+unlimited+" (default "+defaultStaleness+")")
 	f.StringVar(&flags.Name, "name", "", "name by which the hub shows this replica (default the host's)")
 	f.BoolVar(&acceptRollback, "accept-rollback", false,
@@ -121,7 +121,7 @@ func configure(from reload.Source[*configv1.Sidecar]) (*config, error) {
 	if c.listen, err = serve.ParseAddress(cmp.Or(said.Listen, "unix:"+filepath.Join(c.data, "authz.sock"))); err != nil {
 		return nil, usagef("--listen: %w", err)
 	}
-	if c.http, err = serve.ParseAddress(cmp.Or(said.Http, defaultHTTP)); err != nil {
+	if c.http, err = serve.ParseAddress(cmp.Or(said.Http, serve.DefaultHTTP)); err != nil {
 		return nil, usagef("--http: %w", err)
 	}
 	if c.staleness, err = parseStaleness(cmp.Or(said.MaxStaleness, defaultStaleness)); err != nil {

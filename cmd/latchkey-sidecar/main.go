@@ -77,3 +77,17 @@ func flagError(_ *cobra.Command, err error) error {
 	}
 	return usagef("the flags can't be read")
 }
+
+// checkPlaces is the check that no flag that names a place names none.
+func checkPlaces(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		given := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			given = list.GetSlice()
+		}
+		if wrong := serve.CheckPlace(f.Name, given...); wrong != nil && err == nil {
+			err = usagef("%w", wrong)
+		}
+	})
+	return err
+}

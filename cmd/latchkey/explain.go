@@ -15,6 +15,7 @@ import (
 func newExplain() *cobra.Command {
 	q := &adminv1.ExplainRequest{}
 	var tokenFile, token string
+	var headers []string
 	cmd := &cobra.Command{
 		Use:   "explain METHOD URL [flags]",
 		Short: "Decide a request as Envoy's would be, and say how",
@@ -31,8 +32,12 @@ allowed and 4 where it is denied.`,
 		if cmd.Flags().Changed("token") && token != "-" {
 			return usagef("tokens don't belong on a command line, where others can read them: give --token - and the token on stdin, or --token-file FILE")
 		}
-		if err := checkHeaders(q.Headers); err != nil {
+		q.Method, q.Url = args[0], args[1]
+		if err := c.addHeaders(cmd, q, headers, token == "-" || tokenFile == "-"); err != nil {
 			return err
+		}
+		if _, err := question(q); err != nil {
+			return usagef("%w", err)
 		}
 		from := tokenFile
 		if token == "-" {
@@ -45,7 +50,6 @@ allowed and 4 where it is denied.`,
 			}
 			q.Token = t.Reveal()
 		}
-		q.Method, q.Url = args[0], args[1]
 		a, err := ask(cmd.Context(), c.server.Explain, q)
 		if err != nil {
 			return err
@@ -60,22 +64,9 @@ allowed and 4 where it is denied.`,
 	f.StringVar(&tokenFile, "token-file", "", "file with the token that is presented")
 	f.StringVar(&token, "token", "", "- to read the token from stdin")
 	f.StringVar(&q.KeyId, "key", "", "id of the key that is presented, in place of its token")
-	f.StringArrayVarP(&q.Headers, "header", "H", nil, "further header, as 'name: value'; repeat it for more")
+	f.StringArrayVarP(&headers, "header", "H", nil, "further header, as 'name: value', or a file of them, one a line, as @FILE; repeat it for more")
 	f.StringToStringVar(&q.ContextExtensions, "extension", nil, "what the Envoy route says in context_extensions, as latchkey.policy=NAME")
 	return cmd
-}
-
-func checkHeaders(headers []string) error {
-	for _, h := range headers {
-		name, _, ok := strings.Cut(h, ":")
-		switch {
-		case !ok || strings.TrimSpace(name) == "":
-			return usagef("the value of --header is wrong: write 'name: value'")
-		case strings.EqualFold(strings.TrimSpace(name), "authorization"):
-			return usagef("tokens don't belong on a command line, where others can read them: use --token-file, --token - or --key in place of an authorization header")
-		}
-	}
-	return nil
 }
 
 func explainTable(t *tabwriter.Writer, a *adminv1.ExplainResponse) {

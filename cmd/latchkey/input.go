@@ -79,8 +79,8 @@ func readInput(cmd *cobra.Command, name string, max int64) ([]byte, error) {
 	return text, nil
 }
 
-// readToken reads a token from a file, or from stdin for "-". One end of line
-// after it belongs to the file.
+// readToken reads a token from a file, or from stdin for "-". White space around it, such as the end of the line, belongs to
+// the file.
 func readToken(cmd *cobra.Command, name string) (key.Token, error) {
 	text, err := readInput(cmd, name, 4*key.MaxTokenLength)
 	if errors.Is(err, errInterrupted) {
@@ -94,7 +94,7 @@ func readToken(cmd *cobra.Command, name string) (key.Token, error) {
 		}
 		return key.Token{}, fmt.Errorf("the file with the token can't be read: %w: name a file that holds it, or - for stdin", err)
 	}
-	token := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	token := strings.TrimSpace(string(text))
 	if token == "" {
 		return key.Token{}, errors.New("there is no token in the file: write it there, on one line")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/latchkey/latchkey/internal/plural"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -53,7 +54,7 @@ on stderr. For a copy of a store as it is, see "latchkey db backup".`,
 			note(cmd, "Keys were written meanwhile: what was exported is between the revisions %d and %d.", done.from.GetRevision(), done.to.GetRevision())
 		}
 		if done.kept > 0 {
-			note(cmd, "%s can be shown again here, and not where they are imported: tokens aren't exported. A backup has them (latchkey db backup).", keyCount(done.kept))
+			note(cmd, "%s can be shown again here, and not where they are imported: tokens aren't exported. A backup has them (latchkey db backup).", plural.Count(done.kept, "key"))
 		}
 		if file == "-" {
 			return nil

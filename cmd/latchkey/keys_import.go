@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/latchkey/latchkey/internal/plural"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -126,7 +127,7 @@ func (i *keyImport) check(cmd *cobra.Command, from io.Reader) error {
 	case i.lines == 0:
 		return errors.New("there are no keys in it: write one JSON object a line")
 	case i.wrong > 0:
-		return fmt.Errorf("nothing was imported: %d of %d lines are wrong", i.wrong, i.lines)
+		return fmt.Errorf("nothing was imported: %d of %s %s wrong", i.wrong, plural.Count(i.lines, "line"), plural.Pick(i.wrong, "is", "are"))
 	}
 	return nil
 }
@@ -182,7 +183,7 @@ func (i *keyImport) write(cmd *cobra.Command, from io.Reader) (err error) {
 		return i.broken(errors.New("interrupted"))
 	}
 	if i.lines != total {
-		return i.broken(fmt.Errorf("%s has changed since it was checked: it had %d lines with keys, and has %d", i.name, total, i.lines))
+		return i.broken(fmt.Errorf("%s has changed since it was checked: it had %s with keys, and has %d", i.name, plural.Count(total, "line"), i.lines))
 	}
 	return nil
 }
@@ -193,7 +194,7 @@ func (i *keyImport) broken(err error) error {
 		return err
 	}
 	// The last write may have been done although its answer didn't come.
-	return fmt.Errorf("%w\nat least %d keys were imported and the rest was not: run the same command with --resume to go on", err, i.imported)
+	return fmt.Errorf("%w\nat least %s imported and the rest was not: run the same command with --resume to go on", err, plural.Count(i.imported, "key")+plural.Pick(i.imported, " was", " were"))
 }
 
 // each reports whether each key is printed.
@@ -221,12 +222,12 @@ func (i *keyImport) send(ctx context.Context, lines []importLine, dryRun, keys b
 // report says what was imported.
 func (i *keyImport) report(cmd *cobra.Command) error {
 	if !i.json() {
-		text := fmt.Sprintf("%d keys imported", i.imported)
+		text := plural.Count(i.imported, "key") + " imported"
 		if i.dryRun {
-			text = fmt.Sprintf("%d keys would be imported", i.imported)
+			text = plural.Count(i.imported, "key") + " would be imported"
 		}
 		if i.present > 0 {
-			text += fmt.Sprintf(", %d were there already", i.present)
+			text += fmt.Sprintf(", %d %s there already", i.present, plural.Pick(i.present, "was", "were"))
 		}
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
 		return err

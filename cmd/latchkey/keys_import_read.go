@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/latchkey/latchkey/internal/plural"
 )
 
 // maxImportLine is the longest line of an import, in bytes.
@@ -146,7 +148,7 @@ func tell(cmd *cobra.Command, file string, mistakes []importMistake, most int) i
 		}
 	}
 	if more := lines - most; more > 0 {
-		note(cmd, "… and %d lines more", more)
+		note(cmd, "… and %s more", plural.Count(more, "line"))
 	}
 	return lines
 }

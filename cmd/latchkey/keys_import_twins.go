@@ -30,7 +30,8 @@ func (t *twins) find(b *importLines) (mistakes []importMistake) {
 			t.ids[id] = uint32(l.line)
 		}
 		for _, d := range digests(l.key) {
-			if first, twice := t.tokens[d]; twice {
+			// Of a line that has one token twice the process says what is wrong with it.
+			if first, twice := t.tokens[d]; twice && first != uint32(l.line) {
 				mistakes = append(mistakes, importMistake{l.line, fmt.Sprintf("the token is that of line %d: leave one of them out", first)})
 				return true
 			}

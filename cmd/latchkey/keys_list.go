@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/latchkey/latchkey/key"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -28,12 +30,29 @@ func newKeysList() *cobra.Command {
 	})
 	addFilter(cmd, q)
 	f := cmd.Flags()
-	f.StringVar(&q.Status, "status", "", "only keys of this status: active, retiring, disabled, expired or revoked")
+	addStatus(cmd, &q.Status)
 	f.StringVar(&q.Environment, "environment", "", "only keys of this environment")
 	f.Var(unused, "unused-for", "only keys that weren't presented for so long, such as 90d; one that never was counts from when it was made, or recording began")
 	addAs(cmd, &q.As)
 	return cmd
 }
+
+// addStatus gives a command the flag that selects keys by what they are now.
+func addStatus(cmd *cobra.Command, status *string) {
+	cmd.Flags().StringVar(status, "status", "", "only keys of this status: "+statusWords)
+	arguments := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if *status != "" && !slices.Contains(statuses, key.Status(*status)) {
+			return usagef("the value of --status is wrong: write %s", statusWords)
+		}
+		return arguments(cmd, args)
+	}
+}
+
+// statuses are what a key may be, and statusWords says so.
+var statuses = []key.Status{key.Active, key.Retiring, key.Disabled, key.Expired, key.Revoked}
+
+const statusWords = string(key.Active + ", " + key.Retiring + ", " + key.Disabled + ", " + key.Expired + " or " + key.Revoked)
 
 // addFilter gives a command the flags that select keys.
 func addFilter(cmd *cobra.Command, q *adminv1.ListKeysRequest) {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/latchkey/latchkey/internal/plural"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -50,7 +51,7 @@ func addSelection(cmd *cobra.Command, s *adminv1.KeySelection, creator string) {
 	f.StringVar(&s.Tenant, "tenant", "", "only keys of this tenant")
 	f.StringVar(&s.Principal, "principal", "", "only keys of this principal")
 	f.StringVar(&s.Environment, "environment", "", "only keys of this environment")
-	f.StringVar(&s.Status, "status", "", "only keys of this status: active, retiring, disabled, expired or revoked")
+	addStatus(cmd, &s.Status)
 	if creator == "" {
 		creator = "creator"
 	}
@@ -95,14 +96,17 @@ func (m *many) run(cmd *cobra.Command, c *client, w *waiting) error {
 	}
 	out := newManyOutput(cmd, c, w.on())
 	done, err := m.change(cmd, c, m.q.DryRun, out)
+	if err != nil && done.changed+done.refused == 0 {
+		return err // such as of a tenant that nobody knows
+	}
 	noteDryRun(cmd, m.q.DryRun)
 	if err == nil && done.changed+done.refused == 0 {
-		// Such as a tenant whose name is mistyped.
+		// Such as a tenant that was dealt with before.
 		note(cmd, "No key is selected that isn't %s already.", m.past)
 	}
 	errs := append([]error{err}, done.errs...)
 	if more := done.refused - len(done.errs); more > 0 {
-		errs = append(errs, fmt.Errorf("… and %d more were refused", more))
+		errs = append(errs, fmt.Errorf("… and %d more %s refused", more, plural.Pick(more, "was", "were")))
 	}
 	var r *adminv1.Receipt
 	if w.on() && err == nil {
@@ -120,22 +124,15 @@ func (m *many) ask(cmd *cobra.Command, c *client) error {
 		return err
 	}
 	if would.refused > 0 {
-		note(cmd, "%d more keys are selected and can't be %s: --dry-run tells which and why.", would.refused, m.past)
+		note(cmd, "%s selected and can't be %s: --dry-run tells which and why.", plural.Count(would.refused, "more key")+plural.Pick(would.refused, " is", " are"), m.past)
 	}
 	if !asks(cmd) {
-		return usagef("this would %s %s%s: add --yes, or look first with --dry-run", m.verb, keyCount(would.changed), m.more)
+		return usagef("this would %s %s%s: add --yes, or look first with --dry-run", m.verb, plural.Count(would.changed, "key"), m.more)
 	}
 	if would.changed == 0 {
 		return nil
 	}
-	return confirm(cmd, "%s%s %s%s?", string(m.verb[0]-'a'+'A'), m.verb[1:], keyCount(would.changed), m.more)
-}
-
-func keyCount(n int) string {
-	if n == 1 {
-		return "1 key"
-	}
-	return fmt.Sprintf("%d keys", n)
+	return confirm(cmd, "%s%s %s%s?", string(m.verb[0]-'a'+'A'), m.verb[1:], plural.Count(would.changed, "key"), m.more)
 }
 
 // change does it, page by page: each is one write, and what was written stays
@@ -158,7 +155,7 @@ func (m *many) change(cmd *cobra.Command, c *client, dryRun bool, out *manyOutpu
 		if err != nil {
 			err = c.explain(err)
 			if done.changed > 0 && !dryRun {
-				err = fmt.Errorf("%w\nat least %d keys are %s: run the same command again to go on", err, done.changed, m.past)
+				err = fmt.Errorf("%w\nat least %s %s %s: run the same command again to go on", err, plural.Count(done.changed, "key"), plural.Pick(done.changed, "is", "are"), m.past)
 			}
 			return done, err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/latchkey/latchkey/internal/plural"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -63,7 +64,7 @@ func (o *manyOutput) write(k *adminv1.Key) error {
 func (o *manyOutput) end(m *many, done outcome, r *adminv1.Receipt) error {
 	w := o.cmd.OutOrStdout()
 	if o.failed != nil {
-		return fmt.Errorf("%d keys are %s, and can't all be printed: %w", done.changed, m.past, o.failed)
+		return fmt.Errorf("%s %s %s, and can't all be printed: %w", plural.Count(done.changed, "key"), plural.Pick(done.changed, "is", "are"), m.past, o.failed)
 	}
 	if o.client.json() {
 		if o.n == 0 && o.receipt {

@@ -13,7 +13,7 @@ import (
 func vacant(path string) error {
 	switch _, err := os.Lstat(path); {
 	case err == nil:
-		return fmt.Errorf("%s is there already: name a new file, none is written over", path)
+		return taken(path)
 	case !errors.Is(err, os.ErrNotExist):
 		return err
 	}
@@ -21,6 +21,10 @@ func vacant(path string) error {
 		return fmt.Errorf("the file needs a folder: %w", err)
 	}
 	return nil
+}
+
+func taken(path string) error {
+	return fmt.Errorf("%s is there already: name a new file, none is written over", path)
 }
 
 // writeNew has a file written that is there, for its owner alone, only once it is on the disk and check has found nothing
@@ -41,11 +45,11 @@ func writeNew(path string, write func(*os.File) error, check func(name string) e
 	if err == nil && check != nil {
 		err = check(f.Name())
 	}
-	if err == nil {
-		err = vacant(path)
-	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return disk.Install(f.Name(), path)
+	if err := disk.InstallNew(f.Name(), path); !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return taken(path) // by somebody else, meanwhile
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/latchkey/latchkey/internal/plural"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -54,7 +55,8 @@ func typeLine(one *adminv1.TypeDifference, counted bool) string {
 	if !counted {
 		return "key type " + one.GetType()
 	}
-	return fmt.Sprintf("key type %s: of %d live keys %d gain and %d lose access", one.GetType(), one.GetKeys(), one.GetKeysGaining(), one.GetKeysLosing())
+	return fmt.Sprintf("key type %s: of %s %d %s and %d %s access", one.GetType(), plural.Count(one.GetKeys(), "live key"),
+		one.GetKeysGaining(), plural.Pick(one.GetKeysGaining(), "gains", "gain"), one.GetKeysLosing(), plural.Pick(one.GetKeysLosing(), "loses", "lose"))
 }
 
 // holderOf is what access hangs on.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/latchkey/latchkey/internal/plural"
 	"github.com/latchkey/latchkey/internal/policytable"
 )
 
@@ -42,7 +43,8 @@ func newPolicyTest() *cobra.Command {
 requests.yaml or its folder; policy.yaml and directory.yaml lie beside it. Every
 key with every request of a row is a cell, decided by the code that answers
 Envoy; every action on a key is one, decided by the code of the admin API. The
-exit code is 3 where a cell comes out otherwise than the table expects.`,
+exit code is 3 where a cell comes out otherwise than the table expects, and 1 where
+a table can't be run: the others are told all the same.`,
 		Example: "  latchkey policy test examples/kodey",
 		Args:    atLeastOne("PATH"),
 	}
@@ -63,10 +65,11 @@ exit code is 3 where a cell comes out otherwise than the table expects.`,
 			failed = failed || len(r.Failures) > 0
 			results = append(results, r)
 		}
-		if len(errs) > 0 {
-			return errors.Join(errs...)
+		// What could be run is told, whatever couldn't.
+		if len(results) > 0 {
+			errs = append(errs, printResults(cmd.OutOrStdout(), o, results))
 		}
-		if err := printResults(cmd.OutOrStdout(), o, results); err != nil {
+		if err := errors.Join(errs...); err != nil {
 			return err
 		}
 		if failed {
@@ -106,7 +109,7 @@ func printResults(w io.Writer, o *output, results []tableResult) error {
 		if len(r.Failures) > 0 {
 			outcome = fmt.Sprintf("%d otherwise than expected", len(r.Failures))
 		}
-		if _, err := fmt.Fprintf(w, "%s: %d rows, %d cells, %s\n", r.File, r.Rows, r.Cells, outcome); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s, %s, %s\n", r.File, plural.Count(r.Rows, "row"), plural.Count(r.Cells, "cell"), outcome); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/latchkey/latchkey/internal/plural"
+	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 )
 
@@ -21,6 +23,7 @@ func newRoot() *cobra.Command {
 	root.SilenceUsage = true
 	root.SetFlagErrorFunc(flagError)
 	addColor(root)
+	addPlaces(root)
 	addCompletion(root)
 	return root
 }
@@ -56,7 +59,7 @@ func names(cmd *cobra.Command) []string {
 	return list
 }
 
-// exactly is the check that each of the named arguments is there and no other.
+// exactly is the check that each of the named arguments is there, and not empty, and no other.
 // It doesn't repeat what was written: that might be a token.
 func exactly(arguments ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
@@ -64,17 +67,33 @@ func exactly(arguments ...string) cobra.PositionalArgs {
 		case len(args) < len(arguments):
 			return usagef("%s is missing: latchkey %s", arguments[len(args)], strings.TrimPrefix(cmd.UseLine(), "latchkey "))
 		case len(args) > len(arguments):
-			return usagef("%d arguments too many: latchkey %s", len(args)-len(arguments), strings.TrimPrefix(cmd.UseLine(), "latchkey "))
+			return usagef("%s too many: latchkey %s", plural.Count(len(args)-len(arguments), "argument"), strings.TrimPrefix(cmd.UseLine(), "latchkey "))
+		}
+		for i, a := range args {
+			if a == "" {
+				return emptyArgument(arguments[i])
+			}
 		}
 		return nil
 	}
 }
 
-// atLeastOne is the check that there is an argument.
+// emptyArgument is what is wrong with an argument that a script gives whose variable isn't set.
+func emptyArgument(argument string) error {
+	if argument == "FILE" {
+		return usagef("FILE is given and empty: name a file")
+	}
+	return usagef("%s is given and empty: say which", argument)
+}
+
+// atLeastOne is the check that there is an argument, and none that is empty.
 func atLeastOne(argument string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return exactly(argument)(cmd, args)
+		}
+		if slices.Contains(args, "") {
+			return emptyArgument(argument)
 		}
 		return nil
 	}
@@ -104,6 +123,31 @@ func flagError(cmd *cobra.Command, err error) error {
 		return usagef("--%s needs a value", missing.GetFlag().Name)
 	}
 	return usagef("the flags can't be read: %s", fmt.Sprintf("see `%s --help`", cmd.CommandPath()))
+}
+
+// addPlaces has a command, and all below it, refuse to name no place.
+func addPlaces(root *cobra.Command) {
+	before := root.PersistentPreRunE
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkPlaces(cmd.Flags()); err != nil {
+			return err
+		}
+		return before(cmd, args)
+	}
+}
+
+// checkPlaces is the check that no flag that names a place names none.
+func checkPlaces(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		given := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			given = list.GetSlice()
+		}
+		if wrong := serve.CheckPlace(f.Name, given...); wrong != nil && err == nil {
+			err = usagef("%w", wrong)
+		}
+	})
+	return err
 }
 
 // naming are the flags that name somebody or something. Left out, each means

@@ -16,8 +16,6 @@ import (
 	"github.com/latchkey/latchkey/usage"
 )
 
-const defaultHTTP = "127.0.0.1:9902"
-
 // serveConfig is what `latchkey serve` goes by.
 type serveConfig struct {
 	policies []string // files and folders
@@ -77,7 +75,7 @@ are answered; a second one ends it at once.`,
 	f.StringVar(&flags.Data, "data", "", "folder of the store (default "+defaultData+")")
 	f.StringVar(&flags.Listen, "listen", "", "where Envoy calls Check, host:port or unix:PATH (default unix:<data>/authz.sock)")
 	f.StringVar(&flags.Admin, "admin", "", "where the admin API listens, unix:PATH, or host:port with tls and operators in --config (default unix:<data>/admin.sock)")
-	f.StringVar(&flags.Http, "http", "", "where metrics, profiles and gRPC health are served, host:port (default "+defaultHTTP+")")
+	f.StringVar(&flags.Http, "http", "", "where metrics, profiles and gRPC health are served, host:port (default "+serve.DefaultHTTP+")")
 	f.StringVar(&flags.HubListen, "hub-listen", "", "where replicas connect, unix:PATH, or host:port with tls and followers in --config (default nowhere)")
 	f.BoolVar(&acceptRollback, "accept-rollback", false,
 		"for one start: go on from a store that is older than what was acknowledged, or isn't known to be the newest; what is known to have been revoked stays so")
@@ -116,7 +114,7 @@ func configure(from reload.Source[*configv1.Serve]) (*serveConfig, error) {
 	}{
 		{"--listen", cmp.Or(said.Listen, in("authz.sock")), &c.listen},
 		{"--admin", cmp.Or(said.Admin, in("admin.sock")), &c.admin},
-		{"--http", cmp.Or(said.Http, defaultHTTP), &c.http},
+		{"--http", cmp.Or(said.Http, serve.DefaultHTTP), &c.http},
 	} {
 		if *one.into, err = serve.ParseAddress(one.text); err != nil {
 			return nil, usagef("%s: %w", one.flag, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/latchkey/latchkey/admin"
 	"github.com/latchkey/latchkey/authz"
 	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/policy"
@@ -102,6 +104,9 @@ func (s statusService) Explain(_ context.Context, r *connect.Request[adminv1.Exp
 	if err != nil {
 		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("reading the key: %w", err))
 	}
+	if id := r.Msg.GetKeyId(); id != "" && q.Presented.Facts == nil {
+		return nil, admin.Status(cmp.Or(s.p.db.Missing(id), admin.UnknownKey(id)))
+	}
 	reason := e.Verdict.Reason
 	answer.Allowed, answer.Status, answer.Reason, answer.Message = reason.Allows(), uint32(e.Status), reason.String(), reason.Message()
 	answer.Identity, answer.Required, answer.Held, answer.Missing, answer.Cuts = e.Identity, e.Required, e.Held, e.Missing, e.Cuts
@@ -134,11 +139,8 @@ func question(m *adminv1.ExplainRequest) (authz.Question, error) {
 	if m.GetKeyId() != "" && m.GetToken() != "" {
 		return q, errors.New("a key and a token are given: give one of them")
 	}
-	rest, ok := strings.CutPrefix(m.GetUrl(), "https://")
-	if !ok {
-		rest, ok = strings.CutPrefix(m.GetUrl(), "http://")
-	}
-	if !ok {
+	scheme, rest, ok := strings.Cut(m.GetUrl(), "://")
+	if !ok || !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http") {
 		return q, errors.New("the URL isn't whole: write https://HOST/PATH")
 	}
 	q.Host, q.Path = rest, "/"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/latchkey/latchkey/internal/plural"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -60,7 +61,7 @@ func statusTable(t *tabwriter.Writer, a *adminv1.GetStatusResponse) {
 		row(t, l.GetName(), l.GetAddress())
 	}
 	for _, p := range a.GetPolicies() {
-		row(t, "policy "+p.GetName(), fmt.Sprintf("%s, %d keys, %s", p.GetVersion(), p.GetKeys(), strings.Join(p.GetHosts(), " ")))
+		row(t, "policy "+p.GetName(), fmt.Sprintf("%s, %s, %s", p.GetVersion(), plural.Count(p.GetKeys(), "key"), strings.Join(p.GetHosts(), " ")))
 	}
 	row(t, "keys", fmt.Sprint(a.GetKeys()))
 	row(t, "tenants", fmt.Sprint(a.GetTenants()))

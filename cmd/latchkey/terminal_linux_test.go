@@ -89,7 +89,7 @@ func TestPeopleAreAsked(t *testing.T) {
 	version := h.status().GetPolicies()[0].GetVersion()
 	apply := []string{"policy", "apply", changed}
 	screen, code := ask(apply, "Put it in use?", "no")
-	if code != exitFailed || h.status().GetPolicies()[0].GetVersion() != version || !strings.Contains(screen, "of 1 live keys 1 gain and 1 lose access") {
+	if code != exitFailed || h.status().GetPolicies()[0].GetVersion() != version || !strings.Contains(screen, "of 1 live key 1 gains and 1 loses access") {
 		t.Errorf("exit code %d:\n%s", code, screen)
 	}
 	if !strings.Contains(screen, green+"+ ") || !strings.Contains(screen, red+"- ") {

@@ -60,7 +60,7 @@ is 1 where a process can't be read.`,
 	}
 	t.output = addOutput(cmd, "table", "json")
 	f := cmd.Flags()
-	f.StringArrayVar(&t.addresses, "http", nil, "--http address of a process, host:port or unix:PATH; repeat it for more (default "+defaultHTTP+")")
+	f.StringArrayVar(&t.addresses, "http", nil, "--http address of a process, host:port or unix:PATH; repeat it for more (default "+serve.DefaultHTTP+")")
 	f.DurationVar(&t.interval, "interval", defaultInterval, "time between two views, over which rates are taken")
 	f.BoolVar(&t.once, "once", false, "print one view, and end")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -71,7 +71,7 @@ is 1 where a process can't be read.`,
 			return usagef("the value of --interval is wrong: %s or more", leastInterval)
 		}
 		if len(t.addresses) == 0 {
-			t.addresses = []string{defaultHTTP}
+			t.addresses = []string{serve.DefaultHTTP}
 		}
 		for _, text := range t.addresses {
 			address, err := serve.ParseAddress(text)

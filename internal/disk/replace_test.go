@@ -1,8 +1,12 @@
 package disk
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"testing"
 )
 
@@ -37,6 +41,82 @@ func TestReplace(t *testing.T) {
 			}
 			only(t, dir, "file", "folder")
 		})
+	}
+}
+
+func TestInstallNew(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	write := func(path, content string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	holds := func(content string) {
+		t.Helper()
+		only(t, dir, "to")
+		if now, err := os.ReadFile(to); string(now) != content || err != nil {
+			t.Errorf("it holds %q, %v", now, err)
+		}
+	}
+	write(from, "first")
+	if err := InstallNew(from, to); err != nil {
+		t.Fatal(err)
+	}
+	holds("first")
+	write(from, "second")
+	if err := InstallNew(from, to); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("where a file is: %v", err)
+	}
+	holds("first")
+
+	// Also what leads nowhere has the name.
+	if err := errors.Join(os.Remove(to), os.Symlink("nowhere", to)); err != nil {
+		t.Fatal(err)
+	}
+	write(from, "third")
+	if err := InstallNew(from, to); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("where a link is: %v", err)
+	}
+	only(t, dir, "to")
+
+	// What can't be installed isn't left.
+	write(from, "fourth")
+	if err := InstallNew(from, filepath.Join(dir, "nowhere", "to")); err == nil {
+		t.Error("installed in no folder")
+	}
+	only(t, dir, "to")
+}
+
+// However many want a name at once, one gets it.
+func TestInstallNewIsFirstComeFirstServed(t *testing.T) {
+	dir := t.TempDir()
+	to := filepath.Join(dir, "to")
+	won := make(chan string, 50)
+	var all sync.WaitGroup
+	for i := range cap(won) {
+		all.Go(func() {
+			from := filepath.Join(dir, strconv.Itoa(i))
+			if err := os.WriteFile(from, []byte(from), 0o600); err != nil {
+				t.Error(err)
+			}
+			switch err := InstallNew(from, to); {
+			case err == nil:
+				won <- from
+			case !errors.Is(err, fs.ErrExist):
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	close(won)
+	if len(won) != 1 {
+		t.Fatalf("%d have the name", len(won))
+	}
+	only(t, dir, "to")
+	if now, err := os.ReadFile(to); err != nil || string(now) != <-won {
+		t.Errorf("%q, %v", now, err)
 	}
 }
 

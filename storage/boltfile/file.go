@@ -90,9 +90,8 @@ func damaged(page uint64, format string, args ...any) error {
 // File is a bbolt file, of which the meta pages have been read. It may be used
 // by several goroutines, if its reader may.
 type File struct {
-	r     io.ReaderAt
-	meta  Meta
-	other error
+	r    io.ReaderAt
+	meta Meta
 }
 
 // New reads the meta pages of the file that is size bytes long, and chooses
@@ -128,7 +127,7 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 	if err := chosen.fits(size); err != nil {
 		return nil, &Damage{Page: uint64(size / int64(chosen.PageSize)), Kind: Truncated, What: err.Error()}
 	}
-	return &File{r: r, meta: chosen.Meta, other: other.usableBeside(chosen.Meta, size)}, nil
+	return &File{r: r, meta: chosen.Meta}, nil
 }
 
 // CheckMetas returns a *Damage where bbolt can read neither meta page of a file that is size bytes long. The file may
@@ -147,11 +146,6 @@ func neither(metas [2]slot) error {
 
 // Meta is what the chosen meta page says.
 func (f *File) Meta() Meta { return f.meta }
-
-// Other says why the meta page that wasn't chosen couldn't take the place of
-// the chosen one, or nil. A machine that dies while it writes a meta page may
-// leave it so: this alone is no damage.
-func (f *File) Other() error { return f.other }
 
 // readAt fills buf from a place within a page.
 func readAt(r io.ReaderAt, buf []byte, offset int64, page uint64) error {

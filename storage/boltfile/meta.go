@@ -151,24 +151,3 @@ func (m *slot) fits(size int64) error {
 	}
 	return nil
 }
-
-// usableBeside says why m couldn't take the place of the chosen meta page.
-func (m *slot) usableBeside(chosen Meta, size int64) error {
-	err := m.unread
-	if err == nil {
-		err = m.check()
-	}
-	if err == nil && m.PageSize != chosen.PageSize {
-		err = fmt.Errorf("says pages of %d bytes", m.PageSize)
-	}
-	if err == nil && m.TxID+1 != chosen.TxID {
-		err = fmt.Errorf("is of transaction %d, not of %d, the one before", m.TxID, chosen.TxID-1)
-	}
-	if err == nil {
-		err = m.fits(size)
-	}
-	if err != nil {
-		return &Damage{Page: uint64(m.Slot), Kind: BadMeta, What: err.Error()}
-	}
-	return nil
-}

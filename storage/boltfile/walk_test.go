@@ -33,9 +33,6 @@ func sane(t interface {
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
-	if err := f.Other(); err != nil {
-		t.Fatalf("Other: %v", err)
-	}
 	if got := f.Meta().Freelist == boltfile.NoFreelist; got != noFreelist {
 		t.Fatalf("meta %+v, written with NoFreelistSync %t", f.Meta(), noFreelist)
 	}

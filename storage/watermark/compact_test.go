@@ -48,11 +48,11 @@ func TestGrownFileIsMadeShorter(t *testing.T) {
 		shortened(t, c, all)
 		if len(c.Marks) < before {
 			compactions++
-			if kept := c.End() - c.ends[0]; kept < f.Limit/3 || kept > f.Limit*2/3 {
+			if kept := c.end - c.ends[0]; kept < f.Limit/3 || kept > f.Limit*2/3 {
 				t.Errorf("%d bytes of marks were kept", kept)
 			}
 		}
-		before, largest = len(c.Marks), max(largest, c.End()-c.ends[0])
+		before, largest = len(c.Marks), max(largest, c.end-c.ends[0])
 		if revision%50 == 0 {
 			must(t, f.Moved())
 			must(t, f.Close())

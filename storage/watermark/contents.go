@@ -1,7 +1,6 @@
 package watermark
 
 import (
-	"bytes"
 	"os"
 
 	"google.golang.org/protobuf/proto"
@@ -35,20 +34,6 @@ func (c *Contents) Last() *logv1.Position {
 		return nil
 	}
 	return c.Marks[len(c.Marks)-1].GetPosition()
-}
-
-// End returns the offset of the byte after the last whole mark: where a torn end begins.
-func (c *Contents) End() int64 { return c.end }
-
-// Find returns the index in Marks of the mark with exactly this epoch, revision and digest.
-func (c *Contents) Find(p *logv1.Position) (index int, ok bool) {
-	for i := len(c.Marks) - 1; i >= 0; i-- {
-		at := c.Marks[i].GetPosition()
-		if at.GetEpoch() == p.GetEpoch() && at.GetRevision() == p.GetRevision() {
-			return i, bytes.Equal(at.GetDigest(), p.GetDigest())
-		}
-	}
-	return -1, false
 }
 
 // Object names a stored object.

@@ -262,7 +262,7 @@ func sound(t *testing.T, b []byte, c *Contents) {
 	if len(c.Marks) == 0 {
 		return
 	}
-	again, err := parse(b[:c.End()])
+	again, err := parse(b[:c.end])
 	if err != nil || again.Torn {
 		t.Fatalf("without the end: %v, torn %t", err, again.Torn)
 	}

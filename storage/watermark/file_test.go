@@ -38,39 +38,12 @@ func TestMarksAreReadAsWritten(t *testing.T) {
 	}
 	must(t, f.Close())
 	for i, m := range want {
-		if got, ok := c.Find(m.Position); got != i || !ok {
-			t.Errorf("mark %d was found at %d (%t)", i, got, ok)
+		if !proto.Equal(c.Marks[i].GetPosition(), m.GetPosition()) {
+			t.Errorf("mark %d is at %v, want %v", i, c.Marks[i].GetPosition(), m.GetPosition())
 		}
 	}
 	if !proto.Equal(c.Last(), position(1, 29)) {
 		t.Errorf("last is %v", c.Last())
-	}
-}
-
-func TestFind(t *testing.T) {
-	path := file(t)
-	f := closed(t, created(t, path, base(3)))
-	must(t, f.Append(mark(4)))
-	must(t, f.Append(&logv1.Mark{Position: position(2, 4)}))
-	c := contents(t, path)
-	other := position(1, 4)
-	other.Digest[0]++
-	for _, test := range []struct {
-		at    *logv1.Position
-		index int
-		ok    bool
-	}{
-		{position(1, 3), 0, true},
-		{position(1, 4), 1, true},
-		{position(2, 4), 2, true},
-		{other, 1, false},
-		{position(1, 5), -1, false},
-		{position(3, 4), -1, false},
-		{nil, -1, false},
-	} {
-		if index, ok := c.Find(test.at); index != test.index || ok != test.ok {
-			t.Errorf("%v: found at %d (%t), want %d (%t)", test.at, index, ok, test.index, test.ok)
-		}
 	}
 }
 
