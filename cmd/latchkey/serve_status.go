@@ -48,6 +48,9 @@ func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetSt
 	if p.link != nil {
 		problems = append(problems, p.link.Problems()...)
 	}
+	if p.hub != nil {
+		problems = append(problems, p.hub.Problems()...)
+	}
 	degraded := p.store.Problem()
 	if degraded != nil {
 		problems = append(problems, storage.TroubleText(degraded))
