@@ -59,6 +59,7 @@ func runSidecar(ctx context.Context, c *config, log *slog.Logger, current *reloa
 		config: c, log: log, current: current, hangup: hangup, started: time.Now(), listeners: serve.Listeners{Log: log}, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName),
 		hubs: link.NewAllowList(c.ids),
 	}
+	p.listeners.Reachable = p.health.SetReachable
 	if c.from.File != "" {
 		p.file = reload.NewFile(c.from.File, c.from.Text, log, p.reconfigure)
 	}
@@ -154,7 +155,7 @@ func (p *process) follow() (closeAll func() error, err error) {
 
 // group opens every listener, or none, and returns all that runs.
 func (p *process) group() (*serve.Group, error) {
-	check, err := p.listeners.Open("check", p.config.listen, 0o660)
+	check, err := p.listeners.Open(serve.CheckListener, p.config.listen, 0o660)
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +169,7 @@ func (p *process) group() (*serve.Group, error) {
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
 	answers.Status(p.status)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
+	g.Add(serve.Work, "sockets", p.listeners.Watch)
 	g.Add(serve.Work, "memory", p.memory.Run)
 	p.observe.AddTo(&g)
 	g.Add(serve.Work, "follower", p.follower.Run)
