@@ -40,7 +40,7 @@ func (p *process) missing() []string {
 // GetStatus says what the process is, has and listens on.
 func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetStatusRequest]) (*connect.Response[adminv1.GetStatusResponse], error) {
 	p := s.p
-	missing := append(p.missing(), p.listeners.Problems()...)
+	missing := slices.Concat(p.missing(), p.files.missing(), p.listeners.Problems())
 	problems := append(slices.Clone(missing), p.files.problems()...)
 	if p.file != nil {
 		problems = append(problems, p.file.Problems()...)
