@@ -63,12 +63,12 @@ type Hub struct {
 	saver    saver
 	metrics  *hubMetrics
 	start    time.Time
+	forgot   error // why replicas of before the start may be missing; nil if none can be
 
 	mu      sync.Mutex
 	members map[memberKey]*member
 	waiters map[chan struct{}]struct{} // of those who await a position
 	writes  []seenWrite                // the newest positions and when they were seen, oldest first
-	forgot  error                      // why replicas of before the start may be missing
 }
 
 // NewHub returns a hub, which knows the replicas of before by its roster.
@@ -100,9 +100,10 @@ func (h *Hub) readRoster() error {
 		return fmt.Errorf("reading the roster of replicas: %w", err)
 	}
 	if damaged := h.path + damagedSuffix; exists(damaged) {
-		h.forgot = fmt.Errorf("%s: %w", damaged, errTorn)
+		h.forgot = fmt.Errorf("the roster of replicas was damaged: one that hasn't connected since isn't counted, and may answer without knowing a write, "+
+			"so that no receipt is complete: once every replica is connected, or has been away for longer than its max_staleness, remove %s and start the hub again", damaged)
 		h.log.Error("the roster of replicas was damaged: those of before that haven't connected since aren't counted, and receipts say so; "+
-			"once every replica is connected, remove the file and start again", "file", damaged)
+			"once every replica is connected, or has been away for longer than its max_staleness, remove the file and start again", "file", damaged)
 	}
 	for _, m := range roster.GetMembers() {
 		limit, err := readLimit(m.GetMaxStaleness())
@@ -159,6 +160,14 @@ func (h *Hub) Register(s grpc.ServiceRegistrar) { replicav1.RegisterReplicaServi
 // ServerOptions are what a server of a Hub is made with.
 func ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{grpc.ForceServerCodecV2(newCodec())}
+}
+
+// Problems returns what keeps its receipts from being complete, whoever acknowledges, for people.
+func (h *Hub) Problems() []string {
+	if h.forgot == nil {
+		return nil
+	}
+	return []string{h.forgot.Error()}
 }
 
 // Collectors returns the hub's metrics.

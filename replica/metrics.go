@@ -10,6 +10,7 @@ type hubMetrics struct {
 	snapshots prometheus.Counter
 	bytes     prometheus.Counter
 	replicas  *prometheus.Desc
+	damaged   prometheus.GaugeFunc
 	hub       *Hub
 }
 
@@ -26,6 +27,14 @@ func newHubMetrics(h *Hub) *hubMetrics {
 			Name: "latchkey_hub_entries_sent_bytes_total", Help: "Bytes of entries that were sent to replicas.",
 		}),
 		replicas: prometheus.NewDesc("latchkey_hub_replicas", "Replicas by state: current, lagging, or away while their lease runs.", []string{"state"}, nil),
+		damaged: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "latchkey_hub_roster_damaged", Help: "1 while receipts are uncertain because the roster of replicas was damaged, else 0.",
+		}, func() float64 {
+			if h.forgot != nil {
+				return 1
+			}
+			return 0
+		}),
 	}
 	for _, name := range courseNames {
 		m.sessions.WithLabelValues(name)
@@ -36,7 +45,7 @@ func newHubMetrics(h *Hub) *hubMetrics {
 var courseNames = map[Course]string{Entries: "entries", Snapshot: "snapshot", Behind: "behind", Other: "other"}
 
 func (m *hubMetrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.sessions, m.snapshots, m.bytes, m}
+	return []prometheus.Collector{m.sessions, m.snapshots, m.bytes, m.damaged, m}
 }
 
 func (m *hubMetrics) session(c Course) { m.sessions.WithLabelValues(courseNames[c]).Inc() }

@@ -26,7 +26,7 @@ type Receipt struct {
 	Applied  int              // replicas that hold a lease and have applied it, durably
 	Replicas int              // replicas that hold a lease
 	Missing  []Replica        // those that may answer without knowing the write, by when their leases end
-	// Ends is when the last of their leases ends: from then on no replica answers without knowing the write.
+	// Ends is when the last of their leases ends: from then on none of them answers without knowing the write.
 	// It is the time of the receipt where none is missing.
 	Ends time.Time
 	// Never is whether one of them has a lease without limit.
@@ -35,8 +35,8 @@ type Receipt struct {
 	Forgot bool
 }
 
-// Complete reports whether no replica may answer without knowing the write.
-func (r *Receipt) Complete() bool { return len(r.Missing) == 0 }
+// Complete reports whether it is known that no replica may answer without knowing the write.
+func (r *Receipt) Complete() bool { return len(r.Missing) == 0 && !r.Forgot }
 
 // Replica is what a hub knows of a replica, for people.
 type Replica struct {
@@ -133,8 +133,8 @@ func (h *Hub) Replicas() []Replica {
 // awaitPause is how long acknowledgements are gathered before the next look at a receipt.
 const awaitPause = time.Millisecond
 
-// Await waits until no replica may answer without knowing a write that was acknowledged before the call, or until
-// the context ends, and returns the receipt of that moment.
+// Await waits until no replica of those it knows may answer without knowing a write that was acknowledged before the
+// call, or until the context ends, and returns the receipt of that moment.
 func (h *Hub) Await(ctx context.Context, at storage.Position) Receipt {
 	wake := make(chan struct{}, 1)
 	h.mu.Lock()

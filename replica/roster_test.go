@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,8 +123,11 @@ func TestADamagedRoster(t *testing.T) {
 			}
 			h := startHub(t, dir)
 			at := commit(t, h.db, storage.Change{Action: "keys.create", Keys: []*key.Record{record(1)}})
-			if r := h.Receipt(at); !r.Forgot {
+			if r := h.Await(t.Context(), at); !r.Forgot || r.Complete() {
 				t.Errorf("the receipt doesn't tell: %+v", r)
+			}
+			if told := strings.Join(h.Problems(), ""); !strings.Contains(told, rosterName+damagedSuffix) {
+				t.Errorf("the problems don't name the file: %q", told)
 			}
 			if _, m, err := greet(t, h.target(t), helloOf(1, at, time.Hour)); err != nil || m.GetWelcome() == nil {
 				t.Errorf("%v, %v", m, err)
@@ -138,8 +142,9 @@ func TestADamagedRoster(t *testing.T) {
 			if err := os.Remove(filepath.Join(dir, rosterName+damagedSuffix)); err != nil {
 				t.Fatal(err)
 			}
-			if r := startHub(t, dir).Receipt(at); r.Forgot {
-				t.Errorf("the operator has removed the damaged file: %+v", r)
+			h = startHub(t, dir)
+			if r := h.Receipt(at); r.Forgot || len(h.Problems()) > 0 {
+				t.Errorf("the operator has removed the damaged file: %+v, %q", r, h.Problems())
 			}
 		})
 	}

@@ -77,6 +77,7 @@ func (p *process) registry() *prometheus.Registry {
 	r.MustRegister(p.observe.Collectors()...)
 	r.MustRegister(p.follower.Collectors()...)
 	r.MustRegister(p.usage.Collectors()...)
+	r.MustRegister(p.listeners.Collectors()...)
 	if p.file != nil {
 		r.MustRegister(p.file.Collectors()...)
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/latchkey/latchkey/authz"
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/internal/link"
 	"github.com/latchkey/latchkey/internal/reload"
 	"github.com/latchkey/latchkey/internal/serve"
@@ -59,11 +60,12 @@ func runSidecar(ctx context.Context, c *config, log *slog.Logger, current *reloa
 		config: c, log: log, current: current, hangup: hangup, started: time.Now(), listeners: serve.Listeners{Log: log}, memory: serve.NewMemory(log), health: serve.NewHealth(authz.ServiceName),
 		hubs: link.NewAllowList(c.ids),
 	}
+	p.listeners.Reachable = p.health.SetReachable
 	if c.from.File != "" {
 		p.file = reload.NewFile(c.from.File, c.from.Text, log, p.reconfigure)
 	}
 	if c.tls != nil {
-		if p.link, err = link.Open(ctx, c.tls, log); err != nil {
+		if p.link, err = link.New(c.tls, log); err != nil {
 			return fmt.Errorf("opening the links to hubs: %w", err)
 		}
 	}
@@ -86,6 +88,9 @@ func runSidecar(ctx context.Context, c *config, log *slog.Logger, current *reloa
 		return err
 	}
 	defer func() { err = errors.Join(err, closeHubs()) }()
+	if err := p.openLink(ctx); err != nil {
+		return err
+	}
 	p.usage = usage.New(usage.Options{Folder: c.data, Flush: c.flush, Send: p.follower.ReportUsage, Refused: replica.RefusedUsage, Log: log})
 	if p.observe, err = observe.Open(ctx, c.observe, observe.Process{Service: "latchkey-sidecar", Version: serve.ThisBuild(version).Version, Instance: c.name}, log); err != nil {
 		return err
@@ -108,6 +113,27 @@ func runSidecar(ctx context.Context, c *config, log *slog.Logger, current *reloa
 	err = group.Run(ctx)
 	log.Info("stopped")
 	return err
+}
+
+// openLink reads the certificate of the links to hubs. One that can't be used keeps a replica from starting that has nothing to
+// answer by, and no other: its requests would be refused for what its hub alone sees.
+func (p *process) openLink(ctx context.Context) error {
+	if p.link == nil {
+		return nil
+	}
+	ready, _, _ := p.answerable()
+	limit, cancel := ctx, context.CancelFunc(func() {})
+	if ready { // requests wait meanwhile
+		limit, cancel = context.WithTimeout(ctx, disk.Patience)
+	}
+	defer cancel()
+	switch err := p.link.Read(limit); {
+	case err != nil && ready && ctx.Err() == nil:
+		p.link.Without(err)
+	case err != nil:
+		return fmt.Errorf("opening the links to hubs: %w", err)
+	}
+	return nil
 }
 
 // A connection on which nothing arrives is given up, by TCP itself where it can, and another is made. TCP alone would go on
@@ -154,7 +180,7 @@ func (p *process) follow() (closeAll func() error, err error) {
 
 // group opens every listener, or none, and returns all that runs.
 func (p *process) group() (*serve.Group, error) {
-	check, err := p.listeners.Open("check", p.config.listen, 0o660)
+	check, err := p.listeners.Open(serve.CheckListener, p.config.listen, 0o660)
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +194,7 @@ func (p *process) group() (*serve.Group, error) {
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
 	answers.Status(p.status)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
+	g.Add(serve.Work, "sockets", p.listeners.Watch)
 	g.Add(serve.Work, "memory", p.memory.Run)
 	p.observe.AddTo(&g)
 	g.Add(serve.Work, "follower", p.follower.Run)

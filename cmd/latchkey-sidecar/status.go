@@ -12,7 +12,7 @@ import (
 // a sidecar has them.
 type status struct {
 	Version  string   `json:"version"`
-	Ready    bool     `json:"ready"`    // requests can be decided
+	Ready    bool     `json:"ready"`    // requests can be decided, and whoever asks reaches it
 	Degraded bool     `json:"degraded"` // its store takes no writes
 	Problems []string `json:"problems"`
 
@@ -46,6 +46,10 @@ func (p *process) status() (document any, ready bool) {
 	if !ready {
 		s.Problems = append(s.Problems, "requests can't be decided, and are answered with 503: "+why)
 	}
+	if lost := p.listeners.Problems(); len(lost) > 0 {
+		s.Ready = false
+		s.Problems = append(s.Problems, lost...)
+	}
 	if follows.Hub == "" && follows.Problem != "" {
 		s.Problems = append(s.Problems, "no hub feeds this replica: "+follows.Problem)
 	}
@@ -70,5 +74,5 @@ func (p *process) status() (document any, ready bool) {
 	for i, problem := range s.Problems {
 		s.Problems[i] = serve.Redact(problem) // people paste tokens where they don't belong
 	}
-	return s, ready
+	return s, s.Ready
 }

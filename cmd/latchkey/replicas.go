@@ -49,7 +49,7 @@ func newReplicasAwait() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "await [flags]",
 		Short:   "Wait until every replica that holds a lease knows a write",
-		Long:    "Wait until every replica that holds a lease knows a write: the newest, or the one at\n--revision, of the present epoch or of --epoch. Of a write of a former epoch a replica\nknows what was kept once it is in the present one. The exit code is 1 where some are\nmissing in the end.",
+		Long:    "Wait until every replica that holds a lease knows a write: the newest, or the one at\n--revision, of the present epoch or of --epoch. Of a write of a former epoch a replica\nknows what was kept once it is in the present one. The exit code is 1 where some are\nmissing in the end, or where the hub can't know, as its roster of replicas was damaged.",
 		Example: "  latchkey replicas await --wait 1m",
 		Args:    exactly(),
 	}
@@ -75,6 +75,9 @@ func newReplicasAwait() *cobra.Command {
 			err = c.printWithReceipt(cmd, []byte("{}"), r)
 		} else {
 			err = printTable(cmd.OutOrStdout(), func(t *tabwriter.Writer) { receiptTable(t, r) })
+		}
+		if r.GetUncertain() {
+			note(cmd, "WARNING: it isn't known whether every replica knows it: %s", uncertainUntil)
 		}
 		if err == nil && !r.GetComplete() {
 			err = exit{code: exitFailed}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/latchkey/latchkey/admin"
 	"github.com/latchkey/latchkey/internal/disk"
+	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/policyfile"
 	policyv1 "github.com/latchkey/latchkey/proto/latchkey/policy/v1"
@@ -34,11 +35,13 @@ type policyFiles struct {
 
 	reloads     *prometheus.CounterVec
 	lastSuccess prometheus.Gauge
+	bad         prometheus.GaugeFunc
 
 	// Reading and writing may wait for a disk: whoever asks for these doesn't.
 	mu    sync.Mutex
 	paths []string // files and folders
 	shown []string // problems, for people
+	begun bool     // since the start each file was in use once, or the policy that it is known to hold
 
 	turn   sync.Mutex // of whoever reads the files; it guards what follows
 	reader *policyReader
@@ -70,6 +73,7 @@ func newPolicyFiles(paths []string, a *admin.Server, db *storage.DB, log *slog.L
 		}),
 		reader: newPolicyReader(disk.Patience), below: map[string][]string{}, files: map[string]policyFile{}, inUse: map[string]string{},
 	}
+	f.bad = serve.Gauge("latchkey_policy_problems", "What keeps the newest content of policy files from being in use: 0 for nothing.", func() float64 { return float64(len(f.problems())) })
 	for _, result := range []string{"success", "failure"} {
 		f.reloads.WithLabelValues(result)
 	}
@@ -77,15 +81,25 @@ func newPolicyFiles(paths []string, a *admin.Server, db *storage.DB, log *slog.L
 }
 
 func (f *policyFiles) collectors() []prometheus.Collector {
-	return []prometheus.Collector{f.reloads, f.lastSuccess}
+	return []prometheus.Collector{f.reloads, f.lastSuccess, f.bad}
 }
 
-// start puts all files in use. A bad file is an error, unless the store has a
-// policy of its name, which stays in use. Nothing is written before it is known
-// that there is no such error in any of the files themselves.
+// start puts all files in use. What is wrong with them is shouted about where the
+// store has policies of before, which requests are decided by, as while the
+// process runs. Where it has none there is nothing to go by: it is an error, and
+// nothing is written before it is known that there is no such error in any of the
+// files themselves.
 func (f *policyFiles) start(ctx context.Context) error {
 	paths := f.named()
 	if len(paths) == 0 {
+		return nil
+	}
+	if stored, _ := f.db.Documents(); len(stored) > 0 {
+		f.reload(ctx)
+		if len(f.missing()) > 0 {
+			f.log.Error("the policy files can't be used: requests are decided by the policies that the store kept", "policies", slices.Sorted(maps.Keys(stored)),
+				"revision", f.db.Position().Revision)
+		}
 		return nil
 	}
 	patient := newPolicyReader(disk.StartPatience)
@@ -96,8 +110,7 @@ func (f *policyFiles) start(ctx context.Context) error {
 		}
 		all = append(all, patient.read(ctx, found.files)...)
 	}
-	stored, _ := f.db.Documents()
-	if err := mistakesOf(all, stored); err != nil {
+	if err := mistakesOf(all); err != nil {
 		return err
 	}
 	f.reload(ctx)
@@ -105,19 +118,17 @@ func (f *policyFiles) start(ctx context.Context) error {
 	defer f.turn.Unlock()
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
-		if one := f.files[name]; one.err != nil && stored[one.policy] == nil {
+		if one := f.files[name]; one.err != nil {
 			errs = append(errs, inFile(name, one.err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// mistakesOf returns what is wrong with the files, all of it, unless there is a
-// stored policy in place of each bad one.
-func mistakesOf(texts []policyText, stored map[string][]byte) error {
+// mistakesOf returns what is wrong with the files, all of it.
+func mistakesOf(texts []policyText) error {
 	var all []*policyfile.Loaded
 	var errs []error
-	blocked := false
 	for _, text := range texts {
 		if text.err != nil {
 			return text.err
@@ -125,17 +136,12 @@ func mistakesOf(texts []policyText, stored map[string][]byte) error {
 		loaded, err := policyfile.Load(text.file, text.src)
 		if err != nil {
 			errs = append(errs, err)
-			blocked = blocked || stored[nameOf(text.file, text.src)] == nil
 			continue
 		}
 		all = append(all, loaded)
 	}
 	if clashes := policyfile.Clashes(all); len(clashes) > 0 {
 		errs = append(errs, clashes)
-		blocked = true
-	}
-	if !blocked {
-		return nil
 	}
 	return errors.Join(errs...)
 }
@@ -167,9 +173,35 @@ func (f *policyFiles) reload(ctx context.Context) {
 	if len(problems) == 0 {
 		f.lastSuccess.SetToCurrentTime()
 	}
+	holds := f.hold()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.shown = problems
+	f.shown, f.begun = problems, f.begun || holds
+}
+
+// hold reports whether each file is in use, or the policy that it is known to hold.
+func (f *policyFiles) hold() bool {
+	if f.found != nil {
+		return false
+	}
+	stored, _ := f.db.Documents()
+	for _, one := range f.files {
+		if one.err != nil && stored[one.policy] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// missing returns what is to be waited for before the policies of the files can
+// be said to be in use.
+func (f *policyFiles) missing() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.begun || len(f.paths) == 0 {
+		return nil
+	}
+	return []string{"the policy files haven't been in use since the start: requests are decided by the policies that the store kept"}
 }
 
 // find returns the files that the paths stand for, and of those that hang, which

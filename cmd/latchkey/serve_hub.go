@@ -133,7 +133,7 @@ func shownReceipt(r *replica.Receipt) *adminv1.Receipt {
 	if r.Position.Digest == (storage.Digest{}) {
 		m.Position.Digest = ""
 	}
-	if !r.Never {
+	if !r.Never && !r.Forgot {
 		m.LeasesEnd = timestamppb.New(r.Ends)
 	}
 	for i := range r.Missing {

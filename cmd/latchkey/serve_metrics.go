@@ -17,6 +17,7 @@ func (p *process) registry() *prometheus.Registry {
 	r.MustRegister(p.grpc.Collectors()...)
 	r.MustRegister(p.observe.Collectors()...)
 	r.MustRegister(p.files.collectors()...)
+	r.MustRegister(p.listeners.Collectors()...)
 	r.MustRegister(thisBuild().Info())
 	if p.file != nil {
 		r.MustRegister(p.file.Collectors()...)

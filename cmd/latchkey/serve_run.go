@@ -33,6 +33,7 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger, curren
 		config: config, log: log, current: current, listeners: serve.Listeners{Log: log}, hangup: hangup, started: time.Now(), health: serve.NewHealth(authz.ServiceName), memory: memory,
 		operators: link.NewAllowList(config.operators), followers: link.NewAllowList(config.followers),
 	}
+	p.listeners.Reachable = p.health.SetReachable
 	if err := p.openLink(ctx); err != nil {
 		return err
 	}
@@ -120,13 +121,12 @@ type process struct {
 	streams *serve.Streams // that replicas follow
 	observe observe.Observers
 
-	// Written before anything is served.
 	listeners serve.Listeners
 }
 
 // group opens every listener, or none, and returns all that runs.
 func (p *process) group(ctx context.Context) (*serve.Group, error) {
-	check, err := p.listeners.Open("check", p.config.listen, 0o660)
+	check, err := p.listeners.Open(serve.CheckListener, p.config.listen, 0o660)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +162,7 @@ func (p *process) group(ctx context.Context) (*serve.Group, error) {
 		g.Add(serve.Listen, "hub", func(ctx context.Context) error { return p.streams.Run(ctx, feed) })
 		g.Add(serve.Work, "replicas", p.hub.Run)
 	}
+	g.Add(serve.Work, "sockets", p.listeners.Watch)
 	g.Add(serve.Work, "memory", p.memory.Run)
 	p.observe.AddTo(&g)
 	g.Add(serve.Work, "usage", p.usage.Run)

@@ -42,13 +42,16 @@ func (p *process) missing() []string {
 // GetStatus says what the process is, has and listens on.
 func (s statusService) GetStatus(context.Context, *connect.Request[adminv1.GetStatusRequest]) (*connect.Response[adminv1.GetStatusResponse], error) {
 	p := s.p
-	missing := p.missing()
+	missing := slices.Concat(p.missing(), p.files.missing(), p.listeners.Problems())
 	problems := append(slices.Clone(missing), p.files.problems()...)
 	if p.file != nil {
 		problems = append(problems, p.file.Problems()...)
 	}
 	if p.link != nil {
 		problems = append(problems, p.link.Problems()...)
+	}
+	if p.hub != nil {
+		problems = append(problems, p.hub.Problems()...)
 	}
 	degraded := p.store.Problem()
 	if degraded != nil {

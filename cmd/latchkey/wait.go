@@ -15,6 +15,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
@@ -98,9 +99,9 @@ const namesNoted = 10
 // same, so that the exit code doesn't tell.
 func noteMissing(cmd *cobra.Command, r *adminv1.Receipt) {
 	if r.GetUncertain() {
-		note(cmd, "WARNING: the hub's roster of replicas was damaged: one that wasn't connected since isn't counted, and may not know it.")
+		note(cmd, "WARNING: it is done, and it isn't known whether every replica knows it: %s", uncertainUntil)
 	}
-	if r.GetComplete() {
+	if len(r.GetMissing()) == 0 {
 		return
 	}
 	var names []string
@@ -111,8 +112,8 @@ func noteMissing(cmd *cobra.Command, r *adminv1.Receipt) {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	until := "without end: a lease of theirs has none"
-	if r.GetLeasesEnd() != nil {
-		until = "until " + ending(r.GetLeasesEnd()) + " at the latest"
+	if last := lastLease(r); last != nil {
+		until = "until " + ending(last) + " at the latest"
 	}
 	p := r.GetPosition()
 	note(cmd, "WARNING: it is done, and not every replica knows it yet: %d of %d may answer as before, %s: %s.",
@@ -175,7 +176,7 @@ func receiptMembers(r *adminv1.Receipt) (map[string]json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	members := map[string]json.RawMessage{"leases_end": json.RawMessage("null")} // without end
+	members := map[string]json.RawMessage{"leases_end": json.RawMessage("null")} // without end, or not known
 	return members, json.Unmarshal(receipt, &members)
 }
 
@@ -186,15 +187,37 @@ func receiptTable(t *tabwriter.Writer, r *adminv1.Receipt) {
 		row(t, "missing", m.GetName()+" "+m.GetId()+": "+missingUntil(m))
 	}
 	switch {
-	case r.GetComplete():
-	case r.GetLeasesEnd() == nil:
+	case len(r.GetMissing()) == 0:
+	case lastLease(r) == nil:
 		row(t, "known to all", "not before the replicas without end of their lease are back, or are forgotten (latchkey replicas forget)")
 	default:
-		row(t, "known to all", ending(r.GetLeasesEnd())+" at the latest: the leases of the missing end")
+		row(t, "known to all", ending(lastLease(r))+" at the latest: the leases of the missing end")
 	}
 	if r.GetUncertain() {
-		row(t, "uncertain", "the hub's roster of replicas was damaged: one that wasn't connected since isn't counted")
+		row(t, "uncertain", uncertainUntil)
 	}
+}
+
+// uncertainUntil is why a receipt is uncertain, until when, and what to do about it.
+const uncertainUntil = "the hub's roster of replicas was damaged, and one that hasn't connected since isn't counted and may hold a lease. " +
+	"That is so until you say that none is left: once every sidecar is connected (`latchkey replicas list`), or has been away for longer than its max_staleness, " +
+	"remove the damaged roster, which `latchkey status` names, and start the hub again. To be sure sooner, stop each sidecar that isn't connected."
+
+// lastLease is when the last lease of those that are missing ends; nil where one of them has no end. A receipt that is uncertain
+// doesn't tell it of all together.
+func lastLease(r *adminv1.Receipt) (last *timestamppb.Timestamp) {
+	if !r.GetUncertain() {
+		return r.GetLeasesEnd()
+	}
+	for _, m := range r.GetMissing() {
+		switch end := m.GetLeaseEnds(); {
+		case end == nil:
+			return nil
+		case last == nil || end.AsTime().After(last.AsTime()):
+			last = end
+		}
+	}
+	return last
 }
 
 func missingUntil(m *adminv1.Replica) string {

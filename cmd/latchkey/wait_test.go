@@ -37,7 +37,10 @@ func TestMissingReplicasAreNoted(t *testing.T) {
 		}},
 		{"many, without end", &adminv1.Receipt{Position: at, Replicas: 13, Missing: missing(12)}, []string{"12 of 13 may answer as before, without end: a lease of theirs has none: pod-0, ", ", pod-9, and 2 more.\n"}},
 		{"one without a name", &adminv1.Receipt{Position: at, Replicas: 1, Missing: nameless}, []string{": 00000000000000000000000000000000.\n"}},
-		{"a roster that was damaged", &adminv1.Receipt{Complete: true, Uncertain: true}, []string{"WARNING: the hub's roster of replicas was damaged"}},
+		{"a roster that was damaged", &adminv1.Receipt{Uncertain: true}, []string{"WARNING: it is done, and it isn't known whether every replica knows it: the hub's roster of replicas was damaged", "remove the damaged roster"}},
+		{"a roster that was damaged, and one is missing", &adminv1.Receipt{Position: at, Replicas: 1, Uncertain: true, Missing: []*adminv1.Replica{{Name: "pod-7", LeaseEnds: ends}}}, []string{
+			"it isn't known whether every replica knows it", "1 of 1 may answer as before, until 2030-01-31T12:00:01Z at the latest: pod-7.\n",
+		}},
 	} {
 		var out bytes.Buffer
 		cmd := &cobra.Command{}

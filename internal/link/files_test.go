@@ -229,7 +229,7 @@ func TestFilesThatChangedBeforeRun(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	eventually(t, "the certificate of now is in use", func() bool {
-		return s.certificate().Leaf.SerialNumber.Cmp(two.Certificate.SerialNumber) == 0
+		return s.now.Load().leaf().SerialNumber.Cmp(two.Certificate.SerialNumber) == 0
 	})
 	cancel()
 	if err := <-ended; err != nil {
@@ -307,6 +307,6 @@ func TestFilesBehindALinkAreFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the certificate behind the link is used", func() bool {
-		return s.certificate().Leaf.SerialNumber.Cmp(two.Certificate.SerialNumber) == 0
+		return s.now.Load().leaf().SerialNumber.Cmp(two.Certificate.SerialNumber) == 0
 	})
 }

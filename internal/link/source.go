@@ -1,6 +1,7 @@
 // Package link says who a process is to others over TCP, and whom it believes.
 //
-// A Source is made with Open and kept up to date by Run. Both ends of a link
+// A Source is made with Open, or with New by who can do without for a while,
+// and kept up to date by Run. Both ends of a link
 // have certificates: ServerTLS and ClientTLS make a configuration for either
 // end, which asks the Source anew at each handshake. Identities are whom an end
 // talks to, and an AllowList those of now; an empty one is nobody.
@@ -8,7 +9,7 @@ package link
 
 import (
 	"context"
-	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -26,7 +27,7 @@ import (
 type Source struct {
 	from origin
 	log  *slog.Logger
-	now  atomic.Pointer[material]
+	now  atomic.Pointer[material] // nil: there is none yet
 
 	reloads *prometheus.CounterVec
 	expiry  prometheus.GaugeFunc
@@ -49,6 +50,17 @@ type origin interface {
 // be used is an error that names the field or the file. Changes are followed
 // once Run is called.
 func Open(ctx context.Context, config *configv1.TLS, log *slog.Logger) (*Source, error) {
+	s, err := New(config, log)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Read(ctx)
+}
+
+// New returns a source that has no certificate until Read or Run has found one
+// that can be used. Handshakes of its clients fail until then; a server needs one
+// before ServerTLS is called.
+func New(config *configv1.TLS, log *slog.Logger) (*Source, error) {
 	if err := Check(config); err != nil {
 		return nil, err
 	}
@@ -58,8 +70,13 @@ func Open(ctx context.Context, config *configv1.TLS, log *slog.Logger) (*Source,
 	}, []string{"result"})}
 	s.expiry = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "latchkey_certificate_expiry_timestamp_seconds",
-		Help: "When the certificate of links expires.",
-	}, func() float64 { return float64(s.now.Load().leaf().NotAfter.Unix()) })
+		Help: "When the certificate of links expires; 0 while there is none that can be used.",
+	}, func() float64 {
+		if m := s.now.Load(); m != nil {
+			return float64(m.leaf().NotAfter.Unix())
+		}
+		return 0
+	})
 	for _, result := range []string{"success", "failure"} {
 		s.reloads.WithLabelValues(result)
 	}
@@ -68,13 +85,23 @@ func Open(ctx context.Context, config *configv1.TLS, log *slog.Logger) (*Source,
 	} else {
 		s.from = &files{certificate: config.GetCertificate(), key: config.GetKey(), ca: config.GetCa(), log: log, calls: &disk.Calls{Patience: disk.StartPatience}}
 	}
-	m, err := s.from.read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.use(m)
 	return s, nil
 }
+
+// Read reads what is there now, before Run is called, and puts it in use. What
+// can't be used is an error that names the field or the file.
+func (s *Source) Read(ctx context.Context) error {
+	m, err := s.from.read(ctx)
+	if err != nil {
+		return err
+	}
+	s.use(m)
+	return nil
+}
+
+// Without tells that the process goes on without a certificate, since what is
+// there can't be used.
+func (s *Source) Without(err error) { s.failed(err) }
 
 // Run follows changes until the context ends. What is new is used from the next
 // handshake on; connections that are open go on. What can't be used is told in
@@ -93,7 +120,7 @@ func (s *Source) Names() []string { return namesOf(s.now.Load().leaf()) }
 
 func (s *Source) take(m *material) {
 	recovered := s.tell("")
-	if m.equal(s.now.Load()) {
+	if now := s.now.Load(); now != nil && m.equal(now) {
 		if recovered {
 			s.log.Info("the certificate and the CAs can be used again: they are those in use")
 		}
@@ -108,8 +135,13 @@ func (s *Source) failed(err error) {
 		return
 	}
 	s.reloads.WithLabelValues("failure").Inc()
+	now := s.now.Load()
+	if now == nil {
+		s.log.Error("the certificate or the CAs can't be used, and there are no others: no link is made until they can", "error", err)
+		return
+	}
 	s.log.Error("the certificate or the CAs can't be used: those in use stay in use", "error", err,
-		"expires", s.now.Load().leaf().NotAfter.UTC().Format(time.RFC3339))
+		"expires", now.leaf().NotAfter.UTC().Format(time.RFC3339))
 }
 
 // tell notes what is wrong, and reports whether that is something else than before.
@@ -125,11 +157,15 @@ func (s *Source) tell(problem string) (changed bool) {
 func (s *Source) Problems() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.now.Load()
+	if now == nil {
+		return []string{"no link is made, since the certificate or the CAs of links can't be used: " + s.problem}
+	}
 	var all []string
 	if s.problem != "" {
 		all = append(all, "the certificate or the CAs of links can't be used, and those in use stay so: "+s.problem)
 	}
-	if end := s.now.Load().leaf().NotAfter; time.Now().After(end) {
+	if end := now.leaf().NotAfter; time.Now().After(end) {
 		all = append(all, fmt.Sprintf("the certificate of links has expired at %s, and nobody accepts it: put another in its place", end.UTC().Format(time.RFC3339)))
 	}
 	return all
@@ -147,5 +183,13 @@ func (s *Source) use(m *material) {
 		"serial", leaf.SerialNumber.Text(16))
 }
 
-// certificate is for handshakes.
-func (s *Source) certificate() *tls.Certificate { return &s.now.Load().certificate }
+// errNone is why a handshake fails of a source that has no certificate.
+var errNone = errors.New("this process has no certificate that can be used: its log says why")
+
+// current is for handshakes.
+func (s *Source) current() (*material, error) {
+	if m := s.now.Load(); m != nil {
+		return m, nil
+	}
+	return nil, errNone
+}

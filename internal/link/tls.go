@@ -15,7 +15,7 @@ var ErrNotBelieved = errors.New("the other end of the link isn't believed")
 
 // ServerTLS returns the configuration of a server that talks to those of a list
 // alone. Each handshake takes the certificate, the CAs and the list as they are
-// then, and asks for a certificate of the client. The protocols are those that
+// then, and asks for a certificate of the client. The source must have one already. The protocols are those that
 // ALPN offers; without any it is HTTP/2.
 func (s *Source) ServerTLS(list *AllowList, protocols ...string) *tls.Config {
 	if len(protocols) == 0 {
@@ -56,15 +56,25 @@ func (s *Source) ClientTLS(server string, list *AllowList) *tls.Config {
 	}
 	server = strings.TrimSuffix(strings.TrimPrefix(server, "["), "]")
 	return &tls.Config{
-		MinVersion:           tls.VersionTLS13,
-		NextProtos:           []string{"h2"},
-		ServerName:           server,
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return s.certificate(), nil },
+		MinVersion: tls.VersionTLS13,
+		NextProtos: []string{"h2"},
+		ServerName: server,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			m, err := s.current()
+			if err != nil {
+				return nil, err
+			}
+			return &m.certificate, nil
+		},
 		// VerifyConnection verifies all of it: crypto/tls would take the CAs of now
 		// for ever, and knows servers by their names alone.
 		InsecureSkipVerify: true,
 		VerifyConnection: func(state tls.ConnectionState) error {
-			if err := s.now.Load().believe(state.PeerCertificates, server, list.Now()); err != nil {
+			m, err := s.current()
+			if err != nil {
+				return err
+			}
+			if err := m.believe(state.PeerCertificates, server, list.Now()); err != nil {
 				return fmt.Errorf("%w: %w", ErrNotBelieved, err)
 			}
 			return nil

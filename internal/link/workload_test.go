@@ -132,7 +132,7 @@ func TestWorkloadAPI(t *testing.T) {
 	// The agent gives another certificate, of another CA.
 	two := second.Issue(t, linktest.Leaf{URIs: []string{"spiffe://td/hub"}})
 	uses := func(p *linktest.Pair) func() bool {
-		return func() bool { return hub.certificate().Leaf.SerialNumber.Cmp(p.Certificate.SerialNumber) == 0 }
+		return func() bool { return hub.now.Load().leaf().SerialNumber.Cmp(p.Certificate.SerialNumber) == 0 }
 	}
 	a.say(t, two, second, nil)
 	eventually(t, "the second certificate is used", uses(two))

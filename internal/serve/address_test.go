@@ -94,7 +94,7 @@ func TestSocketOfALivingProcessIsNotTaken(t *testing.T) {
 func TestStaleSocketIsReplaced(t *testing.T) {
 	a := socketAt(t, shortDir(t))
 	dead := mustListen(t, a, 0o600)
-	if err := dead.Listener.Close(); err != nil { // as after kill -9: the file stays
+	if err := dead.sockets.open[0].Close(); err != nil { // as after kill -9: the file stays
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(a.target); err != nil {

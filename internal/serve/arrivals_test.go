@@ -82,7 +82,7 @@ func TestArrivalsAreOver(t *testing.T) {
 	}
 	arriving.cut()
 	ask()
-	h.server.SetServingStatus(Liveness, notServing)
+	h.checks.SetServingStatus(Liveness, notServing)
 	if r, err := watch.Recv(); err != nil || r.GetStatus() != notServing {
 		t.Errorf("the stream was cut: %v, %v", r, err)
 	}

@@ -40,7 +40,7 @@ func (h *Health) Leave(log *slog.Logger, delay func() time.Duration) func(contex
 		}
 		h.mu.Lock()
 		h.leaving = true
-		h.set(false)
+		h.set(false, h.services...)
 		h.mu.Unlock()
 		log.Info("draining: requests are still answered, and the health says NOT_SERVING", "for", d.String())
 		<-time.After(d)

@@ -35,7 +35,7 @@ func TestLeave(t *testing.T) {
 			began := time.Now()
 			readiness := func() string {
 				h.SetReady(true) // has no effect any more
-				r, err := h.server.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: Readiness})
+				r, err := h.checks.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: Readiness})
 				if err != nil {
 					t.Error(err)
 				}

@@ -76,7 +76,7 @@ type Debug struct {
 // NewDebug returns the handler of the metrics of a registry, profiles and health.
 func NewDebug(registry *prometheus.Registry, h *Health, log *slog.Logger) *Debug {
 	d := &Debug{mux: http.NewServeMux(), grpc: newGRPC(), log: log}
-	h.Register(d.grpc)
+	h.registerOutside(d.grpc)
 	d.mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		Registry: registry, EnableOpenMetrics: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}))

@@ -15,7 +15,7 @@ import (
 type Listener struct {
 	net.Listener
 	address Address
-	file    fs.FileInfo // of the socket; nil for TCP
+	sockets *sockets // it goes by; nil for TCP
 }
 
 // Listen opens a listener. A Unix socket has the given mode from the moment it
@@ -31,6 +31,15 @@ func (a Address) Listen(mode fs.FileMode) (*Listener, error) {
 		}
 		return &Listener{l, Address{a.network, l.Addr().String()}, nil}, nil
 	}
+	s := &sockets{address: a, mode: mode, accepted: make(chan acceptance), over: make(chan struct{})}
+	if _, err := s.renew(); err != nil {
+		return nil, err
+	}
+	return &Listener{s, a, s}, nil
+}
+
+// listen makes the socket of an address, and takes the place of one that nobody answers at.
+func (a Address) listen(mode fs.FileMode) (*socket, error) {
 	// Of two that are started at once one makes the socket and the other sees it.
 	unlock, err := lockFolder(filepath.Dir(a.target))
 	if err != nil {
@@ -48,7 +57,7 @@ func (a Address) Listen(mode fs.FileMode) (*Listener, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listening on %s: %w", a, err), l.Close())
 	}
-	return &Listener{l, a, file}, nil
+	return &socket{l, file}, nil
 }
 
 // listenUnix binds the socket in a folder of its own and moves it to its path
@@ -100,22 +109,3 @@ func (a Address) vacant() error {
 
 // Address returns where it listens, with the port that the kernel chose.
 func (l *Listener) Address() Address { return l.address }
-
-// Close closes the listener and removes its socket, unless another process has
-// put its own there.
-func (l *Listener) Close() error {
-	err := l.Listener.Close()
-	if l.file == nil {
-		return err
-	}
-	// Else another process could put its own there between the look and the removal.
-	unlock, lockErr := lockFolder(filepath.Dir(l.address.target))
-	if lockErr != nil {
-		return errors.Join(err, lockErr) // what is left there is stale, and the next process removes it
-	}
-	defer unlock()
-	if now, statErr := os.Lstat(l.address.target); statErr == nil && os.SameFile(now, l.file) {
-		err = errors.Join(err, os.Remove(l.address.target))
-	}
-	return err
-}

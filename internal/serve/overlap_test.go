@@ -17,7 +17,7 @@ func TestOneOfManyGetsAStaleSocket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := dead.Listener.Close(); err != nil { // as after kill -9: the file stays
+		if err := dead.sockets.open[0].Close(); err != nil { // as after kill -9: the file stays
 			t.Fatal(err)
 		}
 		var got atomic.Pointer[Listener]

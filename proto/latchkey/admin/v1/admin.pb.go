@@ -4211,7 +4211,7 @@ type GetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Version of the program.
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	// Whether every listener is open and every policy in use.
+	// Whether every listener is open and reached, and every policy in use.
 	Ready bool `protobuf:"varint,2,opt,name=ready,proto3" json:"ready,omitempty"`
 	// What it still waits for, or what is wrong; empty when all is well.
 	Problems []string `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
@@ -4617,13 +4617,13 @@ type Receipt struct {
 	Applied uint32 `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
 	// Number of replicas that hold a lease.
 	Replicas uint32 `protobuf:"varint,3,opt,name=replicas,proto3" json:"replicas,omitempty"`
-	// Whether no replica may answer without knowing the write.
+	// Whether it is known that no replica may answer without knowing the write: none is missing, and the receipt isn't uncertain.
 	Complete bool `protobuf:"varint,4,opt,name=complete,proto3" json:"complete,omitempty"`
-	// When the last lease of those that are missing ends: from then on none of them answers without knowing the write. The time of the receipt where none is missing; absent where one has a lease without end.
+	// When the last lease of those that are missing ends: from then on none of them answers without knowing the write. The time of the receipt where none is missing; absent where one has a lease without end, and where the receipt is uncertain.
 	LeasesEnd *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=leases_end,json=leasesEnd,proto3" json:"leases_end,omitempty"`
 	// Replicas that may answer without knowing the write, by when their leases end.
 	Missing []*Replica `protobuf:"bytes,6,rep,name=missing,proto3" json:"missing,omitempty"`
-	// Whether there may be replicas that this hub doesn't know of, because what it had written down of them was damaged.
+	// Whether there may be replicas that this hub doesn't know of, because what it had written down of them was damaged. It stays so, however long is waited, until an operator says that none is left.
 	Uncertain     bool `protobuf:"varint,7,opt,name=uncertain,proto3" json:"uncertain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
