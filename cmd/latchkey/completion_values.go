@@ -5,6 +5,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/key"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	directoryv1 "github.com/latchkey/latchkey/proto/latchkey/directory/v1"
@@ -53,7 +54,7 @@ func keysOf(wanted func(*adminv1.Key) bool) proposals {
 
 // keyLine tells a key from others.
 func keyLine(k *adminv1.Key) string {
-	return printable(strings.Join([]string{k.GetPolicy(), k.GetType(), shownAs(k.GetPrefix(), k.GetLast4()), k.GetStatus()}, ", "))
+	return strictyaml.Printable(strings.Join([]string{k.GetPolicy(), k.GetType(), shownAs(k.GetPrefix(), k.GetLast4()), k.GetStatus()}, ", "))
 }
 
 func proposeReplicas(c *completer) (list []string) {
@@ -65,7 +66,7 @@ func proposeReplicas(c *completer) (list []string) {
 		return nil
 	}
 	for _, r := range a.Msg.GetReplicas() {
-		list = append(list, r.GetId()+"\t"+printable(r.GetName()))
+		list = append(list, r.GetId()+"\t"+strictyaml.Printable(r.GetName()))
 	}
 	return list
 }
@@ -129,7 +130,7 @@ func proposePolicies(c *completer) (list []string) {
 func proposeTypes(c *completer) (list []string) {
 	for _, p := range c.inUse() {
 		for _, t := range p.GetDetails().GetTypes() {
-			what := printable(t.GetDescription())
+			what := strictyaml.Printable(t.GetDescription())
 			if what == "" {
 				what = p.GetName()
 			}
@@ -170,14 +171,14 @@ func proposeUrls(c *completer) (list []string) {
 
 func proposeTenants(c *completer) (list []string) {
 	for _, t := range c.people().GetTenants() {
-		list = append(list, t.GetId()+"\t"+printable(strings.TrimSpace(t.GetPlan()+" "+t.GetStatus())))
+		list = append(list, t.GetId()+"\t"+strictyaml.Printable(strings.TrimSpace(t.GetPlan()+" "+t.GetStatus())))
 	}
 	return list
 }
 
 func proposePrincipals(c *completer) (list []string) {
 	for _, p := range c.people().GetPrincipals() {
-		list = append(list, p.GetId()+"\t"+printable(strings.TrimSpace(roles(p)+" "+p.GetStatus())))
+		list = append(list, p.GetId()+"\t"+strictyaml.Printable(strings.TrimSpace(roles(p)+" "+p.GetStatus())))
 	}
 	return list
 }

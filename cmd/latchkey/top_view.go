@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/latchkey/latchkey/internal/strictyaml"
 )
 
 // style is how a line is shown on a terminal.
@@ -49,7 +51,7 @@ func (v *topView) lines(most int, paint styler) []string {
 	lines = append(lines, columns(v.processRows(), paint)...)
 	for _, p := range v.Processes {
 		if p.Problem != nil {
-			lines = append(lines, paint(alarm, printable(p.Address+": "+*p.Problem)))
+			lines = append(lines, paint(alarm, strictyaml.Printable(p.Address+": "+*p.Problem)))
 		}
 	}
 	decisions := columns(v.decisionRows(), paint)
@@ -162,7 +164,7 @@ func columns(rows []styled, paint styler) []string {
 			if c == "" {
 				c = "-"
 			}
-			b.WriteString(printable(c) + strings.Repeat(" ", max(0, width[i]-utf8.RuneCountInString(c))+2))
+			b.WriteString(strictyaml.Printable(c) + strings.Repeat(" ", max(0, width[i]-utf8.RuneCountInString(c))+2))
 		}
 		lines[n] = paint(r.style, strings.TrimRight(b.String(), " "))
 	}
