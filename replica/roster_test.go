@@ -16,6 +16,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/key"
 	replicav1 "github.com/latchkey/latchkey/proto/latchkey/replica/v1"
 	"github.com/latchkey/latchkey/storage"
@@ -135,7 +136,7 @@ func TestADamagedRoster(t *testing.T) {
 				t.Errorf("after another start the receipt doesn't tell: %+v", r)
 			}
 			h.stop(t)
-			if err := os.Remove(filepath.Join(dir, rosterName+damagedSuffix)); err != nil {
+			if err := os.Remove(filepath.Join(dir, rosterName+disk.DamagedSuffix)); err != nil {
 				t.Fatal(err)
 			}
 			if r := startHub(t, dir).Receipt(at); r.Forgot {
