@@ -59,7 +59,7 @@ var mayImport = []importRule{
 
 	{"examples", nil, "files, and a name for each"},
 
-	{"cmd/latchkey-sidecar", []string{"authz", "policy", "replica", "storage", "usage", "observe", "internal/disk", "internal/link", "internal/reload", "internal/serve", "internal/strictyaml", "proto/latchkey/config/v1"}, "checks and follows, and can do no more"},
+	{"cmd/latchkey-sidecar", []string{"authz", "policy", "replica", "storage", "usage", "observe", "internal/disk", "internal/link", "internal/plural", "internal/reload", "internal/serve", "internal/strictyaml", "proto/latchkey/config/v1"}, "checks and follows, and can do no more"},
 	{"cmd/...", []string{"..."}, "mains put the parts together"},
 	{"e2e/...", []string{"..."}, "stories through real binaries"},
 	{"bench/load", nil, "sends bytes and times answers, whoever is asked"},

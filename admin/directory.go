@@ -59,6 +59,7 @@ func (s *Server) applyDirectory(ctx context.Context, caller Caller, r *adminv1.A
 		if err := a.wrong.err(); err != nil {
 			return err
 		}
+		a.warn(r.GetDirectory())
 		response = a.response
 		response.Position = position(l.at)
 		slices.Sort(response.Added)

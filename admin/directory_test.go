@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
+	directoryv1 "github.com/latchkey/latchkey/proto/latchkey/directory/v1"
 )
 
 func TestApplyDirectory(t *testing.T) {
@@ -102,6 +103,34 @@ func TestUnchangedObjectsAreNotWritten(t *testing.T) {
 	got, err := b.getDirectory(t.Context(), operator, nil)
 	if err != nil || len(got.GetDirectory().GetTenants()) != 6 || len(got.GetDirectory().GetPrincipals()) != 5 {
 		t.Errorf("%v: %v", err, got)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	b := start(t)
+	for file, want := range map[string][]string{
+		`{"principals":[{"id":"user:a","memberships":{"org:paid":"member"},"permissions":{"org:free":["doc.read"]}}]}`: nil,
+		`{"tenants":[{"id":"org:new"}],"principals":[{"id":"user:a","memberships":{"org:new":"member"}}]}`:             nil, // in the same file
+		`{"principals":[{"id":"org:a"}]}`: {`principals: org:a: policies declare tenants of the kind "org"`},
+		`{"principals":[{"id":"user:a","memberships":{"org:b":"member","org:paid":"member","org:c":"member"},"permissions":{"org:d":["doc.read"]}}]}`: {
+			"principals: user:a: memberships: org:b: there is no such tenant", "principals: user:a: memberships: org:c: ", "principals: user:a: permissions: org:d: ",
+		},
+	} {
+		out, err := b.applyDirectory(t.Context(), operator, &adminv1.ApplyDirectoryRequest{Directory: directoryOf(t, file), DryRun: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.EqualFunc(out.GetWarnings(), want, strings.HasPrefix) {
+			t.Errorf("%s: %q, want %q", file, out.GetWarnings(), want)
+		}
+	}
+	many := &directoryv1.Principal{Id: "user:many", Memberships: map[string]string{}}
+	for i := range 2 * maxWarnings {
+		many.Memberships[fmt.Sprint("org:", i)] = "member"
+	}
+	out, err := b.applyDirectory(t.Context(), operator, &adminv1.ApplyDirectoryRequest{Directory: &directoryv1.Directory{Principals: []*directoryv1.Principal{many}}})
+	if err != nil || len(out.GetWarnings()) != maxWarnings {
+		t.Errorf("%d warnings, %v", len(out.GetWarnings()), err)
 	}
 }
 

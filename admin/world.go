@@ -146,7 +146,7 @@ func words(text string) []string {
 // repeated, except within a name of the form kind:name, which may look alike.
 func (w World) quote(text string) string {
 	if !strings.Contains(text, ":") && looksSecret(text) {
-		return redacted
+		return key.Redacted
 	}
 	if len(text) > 64 {
 		text = text[:64] + "…"
@@ -154,15 +154,13 @@ func (w World) quote(text string) string {
 	return fmt.Sprintf("%q", text)
 }
 
-const redacted = "[redacted]"
-
 // scrubLoose returns a message without what looks like a token, except within
 // names of the form kind:name. It is for messages of others about what a
 // request holds.
 func (w World) scrubLoose(text string) string {
 	for _, word := range words(text) {
 		if looksSecret(word) && !strings.Contains(text, ":"+word) {
-			text = strings.ReplaceAll(text, word, redacted)
+			text = strings.ReplaceAll(text, word, key.Redacted)
 		}
 	}
 	return text
@@ -173,7 +171,7 @@ func (w World) scrubLoose(text string) string {
 func (w World) scrub(text string) string {
 	for _, word := range words(text) {
 		if w.token(word) {
-			text = strings.ReplaceAll(text, word, redacted)
+			text = strings.ReplaceAll(text, word, key.Redacted)
 		}
 	}
 	return text

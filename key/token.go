@@ -50,22 +50,23 @@ func (t Token) Last4() string {
 	return text[len(text)-4:]
 }
 
-const redacted = "[redacted]"
+// Redacted is what stands in the place of a token wherever text is written down.
+const Redacted = "[redacted]"
 
 // String returns "[redacted]".
-func (Token) String() string { return redacted }
+func (Token) String() string { return Redacted }
 
 // GoString returns "[redacted]".
-func (Token) GoString() string { return redacted }
+func (Token) GoString() string { return Redacted }
 
 // Format writes "[redacted]" for every verb.
-func (Token) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(redacted)) }
+func (Token) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(Redacted)) }
 
 // LogValue returns "[redacted]".
-func (Token) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (Token) LogValue() slog.Value { return slog.StringValue(Redacted) }
 
 // MarshalText returns "[redacted]".
-func (Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (Token) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 
 // Digest is the SHA-256 of a token: what is stored of it and what is looked up.
 type Digest [sha256.Size]byte

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	replicav1 "github.com/latchkey/latchkey/proto/latchkey/replica/v1"
 	"github.com/latchkey/latchkey/storage"
 	"github.com/latchkey/latchkey/storage/tally"
@@ -22,8 +23,6 @@ import (
 const (
 	// rosterName is the file in the data folder that has the replicas which may hold leases.
 	rosterName = "latchkey.db.replicas"
-	// damagedSuffix is what the name of a damaged roster gets. While that file is there, receipts are uncertain.
-	damagedSuffix = ".damaged"
 	// maxMembers is how many replicas a hub may have: each costs it some kilobytes.
 	maxMembers = 50_000
 	// helloTime is how long a peer may take to say who it is.
@@ -93,13 +92,13 @@ func (h *Hub) readRoster() error {
 	case errors.Is(err, os.ErrNotExist):
 	case errors.Is(err, errTorn):
 		// Kept, so that the next start knows it too.
-		if err := os.Rename(h.path, h.path+damagedSuffix); err != nil {
+		if err := os.Rename(h.path, h.path+disk.DamagedSuffix); err != nil {
 			return fmt.Errorf("putting the damaged roster of replicas aside: %w", err)
 		}
 	case err != nil:
 		return fmt.Errorf("reading the roster of replicas: %w", err)
 	}
-	if damaged := h.path + damagedSuffix; exists(damaged) {
+	if damaged := h.path + disk.DamagedSuffix; exists(damaged) {
 		h.forgot = fmt.Errorf("the roster of replicas was damaged: one that hasn't connected since isn't counted, and may answer without knowing a write, "+
 			"so that no receipt is complete: once every replica is connected, or has been away for longer than its max_staleness, remove %s and start the hub again", damaged)
 		h.log.Error("the roster of replicas was damaged: those of before that haven't connected since aren't counted, and receipts say so; "+

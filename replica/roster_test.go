@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/latchkey/latchkey/internal/disk"
 	"github.com/latchkey/latchkey/key"
 	replicav1 "github.com/latchkey/latchkey/proto/latchkey/replica/v1"
 	"github.com/latchkey/latchkey/storage"
@@ -126,7 +127,7 @@ func TestADamagedRoster(t *testing.T) {
 			if r := h.Await(t.Context(), at); !r.Forgot || r.Complete() {
 				t.Errorf("the receipt doesn't tell: %+v", r)
 			}
-			if told := strings.Join(h.Problems(), ""); !strings.Contains(told, rosterName+damagedSuffix) {
+			if told := strings.Join(h.Problems(), ""); !strings.Contains(told, rosterName+disk.DamagedSuffix) {
 				t.Errorf("the problems don't name the file: %q", told)
 			}
 			if _, m, err := greet(t, h.target(t), helloOf(1, at, time.Hour)); err != nil || m.GetWelcome() == nil {
@@ -139,7 +140,7 @@ func TestADamagedRoster(t *testing.T) {
 				t.Errorf("after another start the receipt doesn't tell: %+v", r)
 			}
 			h.stop(t)
-			if err := os.Remove(filepath.Join(dir, rosterName+damagedSuffix)); err != nil {
+			if err := os.Remove(filepath.Join(dir, rosterName+disk.DamagedSuffix)); err != nil {
 				t.Fatal(err)
 			}
 			h = startHub(t, dir)

@@ -180,7 +180,7 @@ func (r *imageReader) visit(bucket string, name, sealed []byte) error {
 	}
 	value, err := unseal([]byte(bucket), name, sealed)
 	if err != nil {
-		r.wrong("checksum", "%s %s: %w", bucket, printable(bucket, name), err)
+		r.wrong("checksum", "%s %s: %w", bucket, shownName(bucket, name), err)
 		return nil
 	}
 	switch bucket {
@@ -194,8 +194,8 @@ func (r *imageReader) visit(bucket string, name, sealed []byte) error {
 	return nil
 }
 
-// printable is a name as errors tell it.
-func printable(bucket string, name []byte) string {
+// shownName is a name as errors tell it.
+func shownName(bucket string, name []byte) string {
 	if n, ok := parseNumber(name); ok && bucket == string(bucketLog) {
 		return fmt.Sprint(n)
 	}
@@ -237,7 +237,7 @@ func (r *imageReader) meta(name string, value []byte) {
 func (r *imageReader) log(name, value []byte) {
 	revision, ok := parseNumber(name)
 	if !ok || r.next > 0 && revision != r.next {
-		r.wrong("log", "log: entry %s follows where %d should be", printable(string(bucketLog), name), r.next)
+		r.wrong("log", "log: entry %s follows where %d should be", shownName(string(bucketLog), name), r.next)
 	}
 	r.next = revision + 1
 	r.entries++

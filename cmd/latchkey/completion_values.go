@@ -7,6 +7,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/latchkey/latchkey/admin"
+	"github.com/latchkey/latchkey/internal/strictyaml"
 	"github.com/latchkey/latchkey/key"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	directoryv1 "github.com/latchkey/latchkey/proto/latchkey/directory/v1"
@@ -73,7 +74,7 @@ func proposeActions(*completer) (list []string) {
 
 // keyLine tells a key from others.
 func keyLine(k *adminv1.Key) string {
-	return printable(strings.Join([]string{k.GetPolicy(), k.GetType(), shownAs(k.GetPrefix(), k.GetLast4()), k.GetStatus()}, ", "))
+	return strictyaml.Printable(strings.Join([]string{k.GetPolicy(), k.GetType(), shownAs(k.GetPrefix(), k.GetLast4()), k.GetStatus()}, ", "))
 }
 
 func proposeReplicas(c *completer) (list []string) {
@@ -85,7 +86,7 @@ func proposeReplicas(c *completer) (list []string) {
 		return nil
 	}
 	for _, r := range a.Msg.GetReplicas() {
-		list = append(list, r.GetId()+"\t"+printable(r.GetName()))
+		list = append(list, r.GetId()+"\t"+strictyaml.Printable(r.GetName()))
 	}
 	return list
 }
@@ -149,7 +150,7 @@ func proposePolicies(c *completer) (list []string) {
 func proposeTypes(c *completer) (list []string) {
 	for _, p := range c.inUse() {
 		for _, t := range p.GetDetails().GetTypes() {
-			what := printable(t.GetDescription())
+			what := strictyaml.Printable(t.GetDescription())
 			if what == "" {
 				what = p.GetName()
 			}
@@ -190,14 +191,14 @@ func proposeUrls(c *completer) (list []string) {
 
 func proposeTenants(c *completer) (list []string) {
 	for _, t := range c.people().GetTenants() {
-		list = append(list, t.GetId()+"\t"+printable(strings.TrimSpace(t.GetPlan()+" "+t.GetStatus())))
+		list = append(list, t.GetId()+"\t"+strictyaml.Printable(strings.TrimSpace(t.GetPlan()+" "+t.GetStatus())))
 	}
 	return list
 }
 
 func proposePrincipals(c *completer) (list []string) {
 	for _, p := range c.people().GetPrincipals() {
-		list = append(list, p.GetId()+"\t"+printable(strings.TrimSpace(roles(p)+" "+p.GetStatus())))
+		list = append(list, p.GetId()+"\t"+strictyaml.Printable(strings.TrimSpace(roles(p)+" "+p.GetStatus())))
 	}
 	return list
 }

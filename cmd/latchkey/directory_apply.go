@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/latchkey/latchkey/internal/serve"
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	directoryv1 "github.com/latchkey/latchkey/proto/latchkey/directory/v1"
@@ -17,6 +18,9 @@ func newDirectoryApply() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE [flags]",
 		Short: "Replace each tenant and principal that a file names",
+		Long: `Replace each tenant and principal that a file names, whole. A membership of a tenant
+that isn't there, which another file may bring, and a principal that is named like a
+tenant are done, and warned of on stderr.`,
 		Example: `  latchkey directory apply -f directory.yaml --dry-run
   latchkey directory apply -f directory.yaml --prune`,
 		Args: exactly(),
@@ -32,12 +36,16 @@ func newDirectoryApply() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if _, err := strictyaml.Decode(file, text, q.Directory); err != nil {
+		source, err := strictyaml.Decode(file, text, q.Directory)
+		if err != nil {
 			return err
 		}
 		a, err := ask(cmd.Context(), c.directory.ApplyDirectory, q)
 		if err != nil {
-			return err
+			return locatedError(source, q.Directory, err)
+		}
+		for _, w := range a.GetWarnings() {
+			note(cmd, "warning: %s", serve.Redact(located(source, q.Directory, w))) // with a line of the file
 		}
 		noteDryRun(cmd, q.DryRun)
 		return c.print(cmd.OutOrStdout(), a, func(t *tabwriter.Writer) {

@@ -119,9 +119,9 @@ func tellFindings(w io.Writer, name string, found []lint.Finding) error {
 	counts := map[lint.Severity]int{}
 	for _, f := range found {
 		counts[f.Severity]++
-		fmt.Fprintf(&b, "%s:%d:%d: %s: %s [%s]\n", f.File, f.Line, f.Column, f.Severity, printable(f.Message), f.Rule)
+		fmt.Fprintf(&b, "%s:%d:%d: %s: %s [%s]\n", f.File, f.Line, f.Column, f.Severity, strictyaml.Printable(f.Message), f.Rule)
 		if f.Path != "" {
-			fmt.Fprintf(&b, "    at   %s\n", printable(f.Path))
+			fmt.Fprintf(&b, "    at   %s\n", strictyaml.Printable(f.Path))
 		}
 		fmt.Fprintf(&b, "    why  %s\n    fix  %s\n", f.Why, f.Fix)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/latchkey/latchkey/internal/strictyaml"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -81,7 +82,7 @@ func explainTable(t *tabwriter.Writer, a *adminv1.ExplainResponse) {
 	if a.GetAllowed() {
 		answer = "allowed"
 	}
-	_, _ = fmt.Fprintf(t, "\n%s\t%s, %d: %s\n", answer, a.GetReason(), a.GetStatus(), printable(a.GetMessage()))
+	_, _ = fmt.Fprintf(t, "\n%s\t%s, %d: %s\n", answer, a.GetReason(), a.GetStatus(), strictyaml.Printable(a.GetMessage()))
 	fact(t, "policy", a.GetPolicy())
 	fact(t, "endpoint", a.GetEndpoint())
 	fact(t, "route", a.GetRoute())

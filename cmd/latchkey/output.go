@@ -15,6 +15,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/latchkey/latchkey/internal/strictyaml"
 )
 
 // output is the form in which a command prints its result: a table for people
@@ -107,7 +109,7 @@ func row(t *tabwriter.Writer, cells ...string) {
 		if c == "" {
 			c = "-"
 		}
-		cells[i] = printable(c)
+		cells[i] = strictyaml.Printable(c)
 	}
 	_, _ = fmt.Fprintln(t, strings.Join(cells, "\t")) // Flush returns the error
 }
@@ -117,17 +119,6 @@ func fact(t *tabwriter.Writer, name, value string) {
 	if value != "" {
 		row(t, name, value)
 	}
-}
-
-// printable is text without what would break a table or steer a terminal: names
-// and descriptions are free text of others.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, text)
 }
 
 // moment is a time as it is shown, and nothing for none.

@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/latchkey/latchkey/internal/plural"
+	"github.com/latchkey/latchkey/internal/strictyaml"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -40,12 +41,12 @@ func differenceTable(t *tabwriter.Writer, d *adminv1.PolicyDifference) {
 		say("\nin the document")
 	}
 	for _, one := range d.GetDocument() {
-		say("  %s", printable(one.GetPlace()))
+		say("  %s", strictyaml.Printable(one.GetPlace()))
 		for _, text := range one.GetOld() {
-			say("    - %s", printable(text))
+			say("    - %s", strictyaml.Printable(text))
 		}
 		for _, text := range one.GetNew() {
-			say("    + %s", printable(text))
+			say("    + %s", strictyaml.Printable(text))
 		}
 	}
 }
@@ -79,6 +80,6 @@ func routeLines(say func(string, ...any), sign string, routes []*adminv1.RouteDi
 		case sign == "~":
 			text += ", without permissions"
 		}
-		say("%s", printable(text+")"))
+		say("%s", strictyaml.Printable(text+")"))
 	}
 }

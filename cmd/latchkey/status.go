@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/latchkey/latchkey/internal/plural"
+	"github.com/latchkey/latchkey/internal/strictyaml"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
 
@@ -99,7 +100,7 @@ func problemRows(t *tabwriter.Writer, problems []string) {
 			if i == 0 {
 				name = "problem"
 			}
-			_, _ = fmt.Fprintln(t, name+"\t"+printable(line))
+			_, _ = fmt.Fprintln(t, name+"\t"+strictyaml.Printable(line))
 		}
 	}
 }

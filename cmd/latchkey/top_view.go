@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/latchkey/latchkey/internal/strictyaml"
 )
 
 // style is how a line is shown on a terminal.
@@ -50,7 +52,7 @@ func (v *topView) lines(most int, paint styler) []string {
 	// Not in a column: it would be the last, which a terminal of 80 columns has no room for.
 	for _, p := range v.Processes {
 		if worst, trouble := p.trouble(); trouble != "" {
-			lines = append(lines, paint(worst, printable(p.Address+": "+trouble)))
+			lines = append(lines, paint(worst, strictyaml.Printable(p.Address+": "+trouble)))
 		}
 	}
 	decisions := columns(v.decisionRows(), paint)
@@ -166,7 +168,7 @@ func columns(rows []styled, paint styler) []string {
 			if c == "" {
 				c = "-"
 			}
-			b.WriteString(printable(c) + strings.Repeat(" ", max(0, width[i]-utf8.RuneCountInString(c))+2))
+			b.WriteString(strictyaml.Printable(c) + strings.Repeat(" ", max(0, width[i]-utf8.RuneCountInString(c))+2))
 		}
 		lines[n] = paint(r.style, strings.TrimRight(b.String(), " "))
 	}

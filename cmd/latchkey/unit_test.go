@@ -73,9 +73,9 @@ func TestTablesCantSteerTheTerminal(t *testing.T) {
 	var out bytes.Buffer
 	err := printTable(&out, func(w *tabwriter.Writer) {
 		row(w, "NAME", "STATUS")
-		row(w, "a\x1b[2Jb\tc\nd\u009b", "")
+		row(w, "a\x1b[2Jb\tc\nd\u009b\u202e", "")
 	})
-	want := "NAME         STATUS\na\uFFFD[2Jb\uFFFDc\uFFFDd\uFFFD  -\n"
+	want := "NAME          STATUS\na\uFFFD[2Jb c\uFFFDd\uFFFD\uFFFD  -\n"
 	if err != nil || out.String() != want {
 		t.Errorf("got %q, want %q (%v)", out.String(), want, err)
 	}

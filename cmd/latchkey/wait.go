@@ -106,7 +106,7 @@ func noteMissing(cmd *cobra.Command, r *adminv1.Receipt) {
 	}
 	var names []string
 	for _, m := range r.GetMissing()[:min(len(r.GetMissing()), namesNoted)] {
-		names = append(names, printable(cmp.Or(m.GetName(), m.GetId())))
+		names = append(names, strictyaml.Printable(cmp.Or(m.GetName(), m.GetId())))
 	}
 	if more := len(r.GetMissing()) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))

@@ -9,6 +9,9 @@ import (
 	"syscall"
 )
 
+// DamagedSuffix is what the name of a damaged file gets that is put aside.
+const DamagedSuffix = ".damaged"
+
 // SyncFolder makes the names in a folder durable: of a file that was made, renamed or removed there, after its own content.
 func SyncFolder(dir string) error {
 	f, err := os.Open(dir)

@@ -75,7 +75,7 @@ func (m Mistake) picture() string {
 	if strings.TrimSpace(m.line) == "" {
 		return ""
 	}
-	line := []rune(printable(m.line))
+	line := []rune(Printable(m.line))
 	start := min(m.Column-1, len(line))
 	cut := 0
 	if start > pictureWidth*3/4 {
@@ -89,9 +89,9 @@ func (m Mistake) picture() string {
 		strings.Repeat(" ", len(gutter)-2) + "| " + strings.Repeat(" ", start-cut) + strings.Repeat("^", width)
 }
 
-// printable shows one line of a file on a terminal without harm: anything that
-// is not a visible character becomes one that is, at the same width.
-func printable(s string) string {
+// Printable is one line of text of others, as a terminal or a table shows it without harm: anything that is not a visible
+// character becomes one that is, at the same width.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t':

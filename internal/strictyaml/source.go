@@ -123,7 +123,7 @@ func (s *Source) mistake(path []string, line, column int, text, message, remedy 
 	m := Mistake{
 		File: s.file, Line: max(line, 1), Column: max(column, 1), Path: slices.Clone(path),
 		// What a file says may be repeated in a message: it must do no harm to a terminal.
-		Text: text, Message: printable(message), Remedy: printable(remedy),
+		Text: text, Message: Printable(message), Remedy: Printable(remedy),
 	}
 	if m.Line <= len(s.lines) {
 		m.line = s.lines[m.Line-1]

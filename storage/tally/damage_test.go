@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/latchkey/latchkey/internal/disk"
 )
 
 // fill has something in each bucket.
@@ -176,7 +178,7 @@ func TestAnotherFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.again()
-	if _, err := os.Stat(filepath.Join(b.o.Folder, Name) + damagedSuffix); err != nil || !strings.Contains(b.log.String(), errFormat.Error()) {
+	if _, err := os.Stat(filepath.Join(b.o.Folder, Name) + disk.DamagedSuffix); err != nil || !strings.Contains(b.log.String(), errFormat.Error()) {
 		t.Errorf("%v, and the log says:\n%s", err, b.log.String())
 	}
 }
@@ -198,7 +200,7 @@ func TestAStrangersFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.again()
-	if kept, err := os.ReadFile(path + damagedSuffix); err != nil || string(kept) != "a text" {
+	if kept, err := os.ReadFile(path + disk.DamagedSuffix); err != nil || string(kept) != "a text" {
 		t.Errorf("it is kept as %q, %v", kept, err)
 	}
 }

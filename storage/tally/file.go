@@ -25,10 +25,8 @@ import (
 
 const (
 	// Name is that of the file in the data folder.
-	Name = "latchkey.db.usage"
-	// damagedSuffix is what the name of a damaged file gets; an older one goes.
-	damagedSuffix = ".damaged"
-	newSuffix     = ".new"
+	Name      = "latchkey.db.usage"
+	newSuffix = ".new"
 
 	format = 1
 	// addressSpace is that of a file of two million rows.
@@ -213,7 +211,7 @@ func (f *File) survey() error {
 
 // putAside gives a damaged file another name, and begins a new one.
 func (f *File) putAside(why error) error {
-	aside := f.path + damagedSuffix
+	aside := f.path + disk.DamagedSuffix // an older one goes
 	f.o.Log.Error("the file of usage is damaged: it is put aside, and counts begin anew", "file", f.path, "aside", aside, "error", why)
 	if err := os.Rename(f.path, aside); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("putting the damaged file of usage aside: %w", err)

@@ -2769,7 +2769,11 @@ type ApplyDirectoryResponse struct {
 	// Number of objects that were named and stayed as they were.
 	Unchanged uint32 `protobuf:"varint,4,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
 	// Position of the write; the current one where nothing changed.
-	Position      *Position `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
+	Position *Position `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
+	// What is probably a mistake and was done all the same, such as a membership
+	// of a tenant that isn't there, each beginning with the object; the first
+	// hundred.
+	Warnings      []string `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2835,6 +2839,13 @@ func (x *ApplyDirectoryResponse) GetUnchanged() uint32 {
 func (x *ApplyDirectoryResponse) GetPosition() *Position {
 	if x != nil {
 		return x.Position
+	}
+	return nil
+}
+
+func (x *ApplyDirectoryResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -6920,13 +6931,14 @@ const file_latchkey_admin_v1_admin_proto_rawDesc = "" +
 	"\tdirectory\x18\x01 \x01(\v2 .latchkey.directory.v1.DirectoryR\tdirectory\x12\x14\n" +
 	"\x05prune\x18\x02 \x01(\bR\x05prune\x12\x14\n" +
 	"\x05force\x18\x03 \x01(\bR\x05force\x12\x17\n" +
-	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"\xb9\x01\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"\xd5\x01\n" +
 	"\x16ApplyDirectoryResponse\x12\x14\n" +
 	"\x05added\x18\x01 \x03(\tR\x05added\x12\x18\n" +
 	"\achanged\x18\x02 \x03(\tR\achanged\x12\x18\n" +
 	"\aremoved\x18\x03 \x03(\tR\aremoved\x12\x1c\n" +
 	"\tunchanged\x18\x04 \x01(\rR\tunchanged\x127\n" +
-	"\bposition\x18\x05 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\"C\n" +
+	"\bposition\x18\x05 \x01(\v2\x1b.latchkey.admin.v1.PositionR\bposition\x12\x1a\n" +
+	"\bwarnings\x18\x06 \x03(\tR\bwarnings\"C\n" +
 	"\x13GetDirectoryRequest\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\"V\n" +
