@@ -94,13 +94,16 @@ func TestInstallNewIsFirstComeFirstServed(t *testing.T) {
 	dir := t.TempDir()
 	to := filepath.Join(dir, "to")
 	won := make(chan string, 50)
-	var all sync.WaitGroup
+	var ready, all sync.WaitGroup
+	ready.Add(cap(won))
 	for i := range cap(won) {
 		all.Go(func() {
 			from := filepath.Join(dir, strconv.Itoa(i))
 			if err := os.WriteFile(from, []byte(from), 0o600); err != nil {
 				t.Error(err)
 			}
+			ready.Done()
+			ready.Wait() // so that all of them come at once
 			switch err := InstallNew(from, to); {
 			case err == nil:
 				won <- from
