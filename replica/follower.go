@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -79,6 +80,7 @@ type Follower struct {
 	refused  map[string]time.Time // when hubs were refused, by name
 	refusing int                  // how often in a row the disk was seen to refuse
 	stuck    storage.Position     // where the hub was when its policies couldn't be used; zero: they could
+	told     map[string]bool      // why no hub feeds it, as far as the log has it since one did
 
 	mu      sync.Mutex // guards what follows, which others look at
 	seen    State
@@ -91,7 +93,7 @@ type Follower struct {
 
 // NewFollower returns a follower, with the lease that the process before it had.
 func NewFollower(o FollowerOptions) (*Follower, error) {
-	f := &Follower{o: o, log: o.Log, refused: map[string]time.Time{}}
+	f := &Follower{o: o, log: o.Log, refused: map[string]time.Time{}, told: map[string]bool{}}
 	f.changed.Store(new(make(chan struct{})))
 	if f.log == nil {
 		f.log = slog.Default()
@@ -208,7 +210,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		f.ended(err)
+		f.ended(welcomed, err)
 		if time.Since(began) > goodSession {
 			alone.Reset()
 			troubled.Reset()
@@ -299,29 +301,49 @@ func reasonOf(err error) string {
 	return lost
 }
 
-// ended tells why a session is over, once for each reason.
-func (f *Follower) ended(err error) {
+// ownPort is the port of this end of a connection in an error: another at each attempt.
+var ownPort = regexp.MustCompile(`:\d+->`)
+
+// mostReasons is how many reasons are remembered as told. A hub could make up others without end.
+const mostReasons = 64
+
+// tells reports whether the log is to have why no hub feeds the replica: once for each reason, since one did.
+func (f *Follower) tells(connected bool, text string) bool {
+	if connected || len(f.told) == mostReasons {
+		clear(f.told)
+	}
+	told := f.told[text]
+	f.told[text] = true
+	return !told
+}
+
+// ended tells why a session is over, or why none began, once for each reason.
+func (f *Follower) ended(welcomed bool, err error) {
 	f.state.End()
-	f.metrics.sessions.WithLabelValues(reasonOf(err)).Inc()
+	// An attempt to reach a hub that nothing came of isn't a session that is lost.
+	if why := reasonOf(err); why != lost || welcomed {
+		f.metrics.sessions.WithLabelValues(why).Inc()
+	}
 	text := "the session ended"
 	if err != nil {
-		text = err.Error()
+		text = ownPort.ReplaceAllString(err.Error(), "->")
 	}
 	f.mu.Lock()
-	was, connected := f.problem, f.hub != ""
+	connected := f.hub != ""
 	f.hub, f.problem = "", text
 	f.mu.Unlock()
 	f.publish()
+	tells := f.tells(connected, text)
 	switch {
 	case errors.Is(err, errAhead):
 		f.log.Info("going over to another hub", "why", text)
 	case refused(err):
-		if was != text {
+		if tells {
 			f.log.Error("a hub is refused: what this replica has stays, and is answered from until its lease ends. "+
 				"Restore the newest backup at the hub (latchkey db restore), which begins a new epoch and tells what it brings back; "+
 				"to take the older world as it is, start this replica once with --accept-rollback", "error", text)
 		}
-	case connected || was != text:
+	case tells:
 		f.log.Warn("no hub feeds this replica: it goes on with what it has until its lease ends", "error", text)
 	}
 }

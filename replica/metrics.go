@@ -92,7 +92,7 @@ type followerMetrics struct {
 func newFollowerMetrics(f *Follower) *followerMetrics {
 	m := &followerMetrics{
 		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "latchkey_replica_sessions_total", Help: "Sessions with hubs that ended, by why: older, diverged, silent, disk, moved (to another hub) or lost.",
+			Name: "latchkey_replica_sessions_total", Help: "Sessions with hubs that ended, by why: older, diverged, silent, disk, moved (to another hub) or lost. Attempts that no session came of aren't counted as lost.",
 		}, []string{"why"}),
 		snapshots: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "latchkey_replica_snapshots_total", Help: "Snapshots that took the store's place.",

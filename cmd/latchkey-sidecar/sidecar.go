@@ -109,7 +109,6 @@ func runSidecar(ctx context.Context, c *config, log *slog.Logger, current *reloa
 	// Before anybody asks: an Envoy that hears NOT_SERVING asks again after a second at best.
 	ready, _, _ := p.answerable()
 	p.health.SetReady(ready)
-	defer context.AfterFunc(ctx, func() { log.Info("stopping: requests in flight are still answered") })()
 	err = group.Run(ctx)
 	log.Info("stopped")
 	return err

@@ -35,6 +35,7 @@ type client struct {
 	*output
 	admin string
 	link  clientLink
+	calls clientCalls
 
 	keys      adminv1connect.KeyServiceClient
 	directory adminv1connect.DirectoryServiceClient
@@ -106,12 +107,12 @@ func (c *client) connect(ctx context.Context, stderr io.Writer) error {
 }
 
 func (c *client) dial(base string, by connect.HTTPClient) {
-	limit := connect.WithReadMaxBytes(maxAnswer)
-	c.keys = adminv1connect.NewKeyServiceClient(by, base, limit)
-	c.directory = adminv1connect.NewDirectoryServiceClient(by, base, limit)
-	c.policies = adminv1connect.NewPolicyServiceClient(by, base, limit)
-	c.server = adminv1connect.NewServerServiceClient(by, base, limit)
-	c.log = adminv1connect.NewLogServiceClient(by, base, limit)
+	limit, calls := connect.WithReadMaxBytes(maxAnswer), connect.WithInterceptors(c.calls.interceptor())
+	c.keys = adminv1connect.NewKeyServiceClient(by, base, limit, calls)
+	c.directory = adminv1connect.NewDirectoryServiceClient(by, base, limit, calls)
+	c.policies = adminv1connect.NewPolicyServiceClient(by, base, limit, calls)
+	c.server = adminv1connect.NewServerServiceClient(by, base, limit, calls)
+	c.log = adminv1connect.NewLogServiceClient(by, base, limit, calls)
 	// A copy of a store is sent over a socket as it is: nothing is gained by packing it.
 	c.store = adminv1connect.NewStoreServiceClient(by, base, limit, connect.WithAcceptCompression("gzip", nil, nil))
 }
@@ -133,9 +134,10 @@ func (c *client) explain(err error) error {
 	case errors.Is(call, io.EOF) || errors.Is(call, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s closed the connection: run this as the user that runs `latchkey serve`, or see whether it is stopping", c.admin)
 	case errors.Is(call, context.Canceled):
-		return errors.New("interrupted: what was asked for may have been done")
+		return fmt.Errorf("interrupted: %s", c.calls.outcome())
 	case errors.Is(call, context.DeadlineExceeded):
-		return fmt.Errorf("no answer from %s in %s: what was asked for may have been done", c.admin, callTime)
+		return fmt.Errorf("no answer from %s in %s: %s: see whether its process is stopped, or starved of processor or disk",
+			c.admin, c.calls.waited(), c.calls.outcome())
 	}
 	return errors.New(call.Message())
 }

@@ -83,7 +83,6 @@ func runServe(ctx context.Context, config *serveConfig, log *slog.Logger, curren
 	}
 	// Before anybody asks: an Envoy that hears NOT_SERVING asks again after a second at best.
 	p.health.SetReady(len(p.missing()) == 0)
-	defer context.AfterFunc(ctx, func() { log.Info("stopping: requests in flight are still answered") })()
 	err = group.Run(ctx)
 	log.Info("stopped")
 	return err

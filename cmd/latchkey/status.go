@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -12,6 +13,9 @@ import (
 	"github.com/latchkey/latchkey/internal/strictyaml"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 )
+
+// statusTime is how long the status is waited for: it is told from memory, and who asks for it may be in need of it.
+const statusTime = 5 * time.Second
 
 func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
@@ -27,7 +31,9 @@ all the same, so that this alone doesn't change the exit code.`,
 		Args: exactly(),
 	}
 	addClient(cmd, func(cmd *cobra.Command, c *client, _ []string) error {
-		a, err := ask(cmd.Context(), c.server.GetStatus, &adminv1.GetStatusRequest{})
+		ctx, cancel := context.WithTimeout(cmd.Context(), statusTime)
+		defer cancel()
+		a, err := ask(ctx, c.server.GetStatus, &adminv1.GetStatusRequest{})
 		if err != nil {
 			return err
 		}

@@ -30,10 +30,11 @@ func ParseDrainDelay(text string) (time.Duration, error) {
 // Leave returns a part of a Group for the stage Announce: once it is stopped it tells that the process is going away, and
 // has everything go on for as long as delay says, so that who asks for the health sees that in time. Without a delay it
 // tells nothing: nobody could act on it before the listeners close, and an Envoy that heard of it by chance would refuse
-// what it could ask the next process. The log is told.
+// what it could ask the next process. The log is told, and again when the listeners are about to close.
 func (h *Health) Leave(log *slog.Logger, delay func() time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {
 		<-ctx.Done()
+		defer log.Info("stopping: requests in flight are still answered")
 		d := delay()
 		if d == 0 {
 			return nil

@@ -2,7 +2,9 @@ package serve
 
 import (
 	"context"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,19 +50,35 @@ func TestLeave(t *testing.T) {
 				d.note(readiness())
 				return nil
 			})
-			g.Add(Announce, "health", h.Leave(discard(), func() time.Duration { return delay }))
+			log := slog.New(slog.NewTextHandler(written(func(line string) {
+				for _, word := range []string{"draining", "stopping"} {
+					if strings.Contains(line, word) {
+						d.note(word + " after " + time.Since(began).String())
+					}
+				}
+			}), nil))
+			g.Add(Announce, "health", h.Leave(log, func() time.Duration { return delay }))
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
 			if err := g.Run(ctx); err != nil {
 				t.Fatal(err)
 			}
-			want := []string{"NOT_SERVING after 0s", "NOT_SERVING after 5s"}
+			want := []string{"draining after 0s", "NOT_SERVING after 0s", "stopping after 5s", "NOT_SERVING after 5s"}
 			if delay == 0 {
-				want = []string{"SERVING after 0s", "SERVING after 0s"}
+				want = []string{"SERVING after 0s", "SERVING after 0s", "stopping after 0s"}
+				slices.Sort(d.notes) // at the same moment
 			}
 			if !slices.Equal(d.notes, want) {
 				t.Errorf("%v, want %v", d.notes, want)
 			}
 		})
 	}
+}
+
+// written is what a log writes, line by line.
+type written func(line string)
+
+func (w written) Write(line []byte) (int, error) {
+	w(string(line))
+	return len(line), nil
 }
