@@ -22,18 +22,25 @@ import (
 // process and root alone.
 const localFollower = "local"
 
-// openHub makes the process a hub, if it is to be one.
+// openHub makes the process a hub, if it is to be one. One that was a hub before, and has replicas that may hold a lease,
+// counts them in receipts although it feeds none any more.
 func (p *process) openHub() (err error) {
+	p.hub, err = replica.NewHub(replica.HubOptions{DB: p.db, Folder: p.dataFolder(), Identify: p.follower, Usage: p.usage.Report, Log: p.log})
+	if err != nil {
+		return err
+	}
 	if p.config.hubListen == (serve.Address{}) {
+		if len(p.hub.Replicas()) == 0 && len(p.hub.Problems()) == 0 {
+			p.hub = nil
+			return nil
+		}
+		p.log.Warn("this process fed replicas before and feeds none now: receipts count those that may hold a lease until it is over, or they are forgotten (latchkey replicas forget)",
+			"replicas", len(p.hub.Replicas()))
 		return nil
 	}
 	options := replica.ServerOptions()
 	if !p.config.hubListen.IsUnix() {
 		options = append(options, grpc.Creds(p.link.ServerCredentials(p.followers)))
-	}
-	p.hub, err = replica.NewHub(replica.HubOptions{DB: p.db, Folder: p.dataFolder(), Identify: p.follower, Usage: p.usage.Report, Log: p.log})
-	if err != nil {
-		return err
 	}
 	p.streams = serve.NewStreams(options...)
 	p.hub.Register(p.streams)
@@ -86,7 +93,7 @@ func (s statusService) AwaitReplicas(ctx context.Context, r *connect.Request[adm
 	if wait < 0 || wait > longestWait {
 		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("the time to wait must be from 0s to %s", longestWait))
 	}
-	if s.p.hub == nil { // nobody can have followed since the start
+	if s.p.hub == nil { // nobody can have followed since the start, nor was there anybody before
 		receipt := replica.Receipt{Position: at, Ends: time.Now()}
 		return connect.NewResponse(&adminv1.AwaitReplicasResponse{Receipt: shownReceipt(&receipt)}), nil
 	}

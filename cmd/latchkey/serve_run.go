@@ -115,9 +115,9 @@ type process struct {
 	grpc   *serve.GRPC // that Envoy calls
 	memory *serve.Memory
 	link   *link.Source // nil: nobody over TCP
-	hub    *replica.Hub // nil: it feeds no replicas
+	hub    *replica.Hub // nil: nobody follows it, or did so before
 
-	streams *serve.Streams // that replicas follow
+	streams *serve.Streams // that replicas follow; nil: it feeds none
 	observe observe.Observers
 
 	listeners serve.Listeners
@@ -138,7 +138,7 @@ func (p *process) group(ctx context.Context) (*serve.Group, error) {
 		return nil, err
 	}
 	var feed *serve.Listener
-	if p.hub != nil {
+	if p.streams != nil {
 		if feed, err = p.listeners.Open("hub", p.config.hubListen, 0o600); err != nil {
 			return nil, err
 		}
@@ -157,8 +157,10 @@ func (p *process) group(ctx context.Context) (*serve.Group, error) {
 	})
 	answers := serve.NewDebug(p.registry(), p.health, p.log)
 	g.Add(serve.Listen, "http", func(ctx context.Context) error { return answers.Run(ctx, debug) })
-	if p.hub != nil {
+	if p.streams != nil {
 		g.Add(serve.Listen, "hub", func(ctx context.Context) error { return p.streams.Run(ctx, feed) })
+	}
+	if p.hub != nil {
 		g.Add(serve.Work, "replicas", p.hub.Run)
 	}
 	g.Add(serve.Work, "sockets", p.listeners.Watch)
