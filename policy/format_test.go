@@ -184,7 +184,7 @@ func TestMintedTokensFitTheirTypeAlone(t *testing.T) {
 			}
 		}
 	})
-	if tried < 20 {
+	if tried < 20 && !testing.Short() {
 		t.Errorf("only %d policies could be tried", tried)
 	}
 }
