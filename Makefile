@@ -59,10 +59,10 @@ WALKS := $(WALKS)|TestExploration|TestSimulation|TestReplicasMeetNowhere|TestScr
 
 # What holds state or serves requests, under the race detector. e2e/ and deploy/ run other processes: it has nothing to detect there. The
 # store's and the replicas' tests repeat themselves less: most of their time the disk has it. So do those of the command line, each of whose
-# many processes takes ten times as long to start.
+# many processes takes ten times as long to start, and which begin first: they wait more than they work.
 race: tools
 	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v -e /proto/ -e /e2e -e /deploy -e /bench -e /storage -e /replica -e /cmd/latchkey$$)
-	CGO_ENABLED=1 go test -race -short -timeout 20m -skip '$(WALKS)' ./storage/... ./replica ./cmd/latchkey
+	CGO_ENABLED=1 go test -race -short -timeout 20m -skip '$(WALKS)' ./cmd/latchkey ./storage/... ./replica
 
 # Only the stories, each named as it runs.
 e2e: tools

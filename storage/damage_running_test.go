@@ -121,6 +121,10 @@ func runningMarks(g *golden, random *rand.Rand, most int) (all []mishap) {
 // live on.
 func TestDamageUnderARunningStore(t *testing.T) {
 	flips := damageFlips(t)
+	most := max(flips/100, 8)
+	if testing.Short() {
+		most = 2
+	}
 	seed := knob(t, seedKnob, uint64(time.Now().UnixNano()))
 	t.Logf("%s=%d %s=%d", flipsKnob, flips, seedKnob, seed)
 	folder := memoryFolder(t)
@@ -131,7 +135,7 @@ func TestDamageUnderARunningStore(t *testing.T) {
 			random := classRandom(seed, class.name)
 			counts := map[string]int{}
 			begin, tried := time.Now(), 0
-			for _, m := range class.mishaps(g, random, max(flips/100, 8)) {
+			for _, m := range class.mishaps(g, random, most) {
 				tried++
 				if err := r.suffer(m, counts); err != nil {
 					counts["wrong"]++
