@@ -4,8 +4,6 @@ package decisionlog
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,18 +16,7 @@ import (
 
 // TestAFullDisk drops whole lines, leaves no part of one, and goes on once there is room.
 func TestAFullDisk(t *testing.T) {
-	if !faults.InChild() {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		cmd := faults.Child(ctx, t.Name())
-		faults.Isolate(cmd)
-		out, err := faults.Run(cmd)
-		if errors.Is(err, faults.ErrRefused) {
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	if faults.Apart(t, time.Minute, faults.Isolate) {
 		return
 	}
 	dir := t.TempDir()

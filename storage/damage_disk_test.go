@@ -23,16 +23,7 @@ import (
 // A commit that fails makes bbolt scan all pages, in a goroutine of its own: a
 // page that is damaged by then must not end the process.
 func TestDamageMeetsAFullDisk(t *testing.T) {
-	if !faults.InChild() {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		out, err := faults.Run(faults.Child(ctx, t.Name()))
-		if errors.Is(err, faults.ErrRefused) {
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	if faults.Apart(t, time.Minute) {
 		return
 	}
 	defer func() { faults.GiveUp(faults.Inject("", nil)) }()

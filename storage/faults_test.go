@@ -3,7 +3,6 @@
 package storage_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -40,30 +39,18 @@ func stride(usual int) int {
 // inFaultyChild runs work in a process of its own, and shows what it printed.
 func inFaultyChild(t *testing.T, work func(), prepare ...func(*exec.Cmd)) {
 	t.Helper()
-	if faults.InChild() {
-		defer func() { faults.GiveUp(faults.Inject("", nil)) }() // before the folders of the test are removed
-		work()
-		return
-	}
 	patience := 5 * time.Minute
 	if thorough() {
 		patience = 30 * time.Minute
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := faults.Child(ctx, t.Name())
-	cmd.Args = append(cmd.Args, "-test.v", fmt.Sprintf("-test.short=%v", testing.Short()))
-	for _, p := range prepare {
-		p(cmd)
+	told := func(cmd *exec.Cmd) {
+		cmd.Args = append(cmd.Args, "-test.v", fmt.Sprintf("-test.short=%v", testing.Short()))
 	}
-	out, err := faults.Run(cmd)
-	if errors.Is(err, faults.ErrRefused) {
-		t.Skip(err)
+	if faults.Apart(t, patience, append(prepare, told)...) {
+		return
 	}
-	t.Logf("%s", out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	defer func() { faults.GiveUp(faults.Inject("", nil)) }() // before the folders of the test are removed
+	work()
 }
 
 // template prepares the folder of a scenario, and returns it with the world it leaves.

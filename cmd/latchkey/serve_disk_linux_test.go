@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -20,18 +19,7 @@ import (
 // A hub whose disk is full says so in its log, its metrics and its status as soon as a write fails, and says when it is
 // over.
 func TestServeTellsOfAFullDisk(t *testing.T) {
-	if !faults.InChild() {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		cmd := faults.Child(ctx, t.Name())
-		faults.Isolate(cmd)
-		out, err := faults.Run(cmd)
-		if errors.Is(err, faults.ErrRefused) {
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	if faults.Apart(t, time.Minute, faults.Isolate) {
 		return
 	}
 	dir := t.TempDir()

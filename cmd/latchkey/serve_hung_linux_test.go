@@ -29,18 +29,8 @@ const hungVariable = "LATCHKEY_HUNG"
 func TestAHungFileHoldsUpNobody(t *testing.T) {
 	if !faults.InChild() {
 		t.Parallel()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		cmd := faults.Child(ctx, t.Name())
-		cmd.Env = append(cmd.Env, hungVariable+"="+t.TempDir())
-		faults.Isolate(cmd)
-		out, err := faults.Run(cmd)
-		if errors.Is(err, faults.ErrRefused) {
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	}
+	if faults.Apart(t, time.Minute, faults.Isolate, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, hungVariable+"="+t.TempDir()) }) {
 		return
 	}
 	d := hungFolder{t, os.Getenv(hungVariable)}

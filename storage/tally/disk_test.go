@@ -3,8 +3,6 @@
 package tally
 
 import (
-	"context"
-	"errors"
 	"syscall"
 	"testing"
 	"time"
@@ -14,16 +12,7 @@ import (
 
 // Whichever call of the disk fails, what is written again after an error counts once. bbolt shows what it couldn't sync.
 func TestAFailedCallCountsOnce(t *testing.T) {
-	if !faults.InChild() {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		out, err := faults.Run(faults.Child(ctx, t.Name()))
-		if errors.Is(err, faults.ErrRefused) {
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	if faults.Apart(t, time.Minute) {
 		return
 	}
 	defer func() { faults.GiveUp(faults.Inject("", nil)) }()
