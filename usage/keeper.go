@@ -78,8 +78,7 @@ type Keeper struct {
 	unwritten, unsent atomic.Pointer[error]
 
 	// Of Run's goroutine.
-	held    []tally.Count // that couldn't be written down
-	failing bool          // the file can't be written
+	held []tally.Count // that couldn't be written down
 }
 
 // New returns a keeper. It opens nothing: Run does.
@@ -197,10 +196,8 @@ func (k *Keeper) flush(wake chan<- struct{}) {
 	if k.file.Load() == nil {
 		return // there was nothing to write, and nothing could have been
 	}
-	k.unwritten.Store(nil)
 	k.metrics.flushed(k.o.Now())
-	if k.failing {
-		k.failing = false
+	if k.unwritten.Swap(nil) != nil {
 		k.log.Info("usage is written down again")
 	}
 	select {
@@ -251,10 +248,8 @@ func (k *Keeper) hold(counts []tally.Count) {
 
 // fails tells once that usage can't be written down.
 func (k *Keeper) fails(err error) {
-	k.unwritten.Store(&err)
 	k.metrics.failed.Inc()
-	if !k.failing {
-		k.failing = true
+	if k.unwritten.Swap(&err) == nil {
 		k.log.Error("usage can't be written down: it is kept in memory, as far as there is room, and tried again; checks are answered as ever", "error", err)
 	}
 }

@@ -20,15 +20,12 @@ const (
 // send sends batches whenever it is woken, until wake is closed, and then what is left.
 func (k *Keeper) send(ctx context.Context, wake <-chan struct{}) {
 	pauses := &backoff.ExponentialBackOff{InitialInterval: 200 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 1.7, MaxInterval: 10 * time.Second}
-	told := false
 	for range wake {
 		pauses.Reset()
 		for ctx.Err() == nil {
 			err := k.sendAll(ctx)
 			if err == nil {
-				k.unsent.Store(nil)
-				if told {
-					told = false
+				if k.unsent.Swap(nil) != nil {
 					k.log.Info("usage is reported to a hub again")
 				}
 				break
@@ -36,10 +33,8 @@ func (k *Keeper) send(ctx context.Context, wake <-chan struct{}) {
 			if ctx.Err() != nil {
 				break
 			}
-			k.unsent.Store(&err)
 			k.metrics.unsent.Inc()
-			if !told {
-				told = true
+			if k.unsent.Swap(&err) == nil {
 				k.log.Warn("usage can't be reported to a hub: it waits in the file, and is reported later", "error", err)
 			}
 			select {
