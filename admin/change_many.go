@@ -16,10 +16,8 @@ func (s *Server) changeKeys(ctx context.Context, caller Caller, r *adminv1.Chang
 	if err != nil {
 		return nil, err
 	}
-	if r.GetPageToken() == "" {
-		if err := s.checkKnown(caller, r.GetSelection()); err != nil {
-			return nil, err
-		}
+	if err := s.checkKnown(caller, r.GetSelection(), r.GetPageToken()); err != nil {
+		return nil, err
 	}
 	s.world.RLock()
 	defer s.world.RUnlock()
@@ -71,7 +69,7 @@ func (s *Server) changeKeys(ctx context.Context, caller Caller, r *adminv1.Chang
 // manyChange reads what is to be done to each key.
 func manyChange(caller Caller, r *adminv1.ChangeKeysRequest) (change, error) {
 	var wrong mistakes
-	checkSelection(&wrong, r.GetSelection(), r.GetPageSize(), r.GetPageToken())
+	checkSelection(&wrong, r.GetSelection(), r.GetPageSize(), maxImport, r.GetPageToken())
 	if selectsAll(r.GetSelection()) {
 		wrong.invalid("selection: it names nothing: say which keys, at least by their policy")
 	}

@@ -12,13 +12,11 @@ import (
 // of their tokens, so it is the operator's alone.
 func (s *Server) exportKeys(ctx context.Context, caller Caller, r *adminv1.ExportKeysRequest) (*adminv1.ExportKeysResponse, error) {
 	var wrong mistakes
-	if checkSelection(&wrong, r.GetSelection(), r.GetPageSize(), r.GetPageToken()); wrong != nil {
+	if checkSelection(&wrong, r.GetSelection(), r.GetPageSize(), maxImport, r.GetPageToken()); wrong != nil {
 		return nil, wrong.err()
 	}
-	if r.GetPageToken() == "" {
-		if err := s.checkKnown(caller, r.GetSelection()); err != nil {
-			return nil, err
-		}
+	if err := s.checkKnown(caller, r.GetSelection(), r.GetPageToken()); err != nil {
+		return nil, err
 	}
 	l, err := s.look(nil)
 	if err != nil {

@@ -1,8 +1,8 @@
 package admin
 
 import (
+	"cmp"
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/latchkey/latchkey/key"
@@ -15,37 +15,22 @@ const (
 	listStride = 256 // keys that are judged by one revision
 )
 
-var statuses = []string{string(key.Active), string(key.Retiring), string(key.Disabled), string(key.Expired), string(key.Revoked)}
-
 // listKeys returns a page of the keys that fit the request and that the caller
 // may list.
 func (s *Server) listKeys(ctx context.Context, caller Caller, r *adminv1.ListKeysRequest) (*adminv1.ListKeysResponse, error) {
-	size := int(r.GetPageSize())
-	if size == 0 {
-		size = maxPage
+	sel := &adminv1.KeySelection{
+		Policy: r.GetPolicy(), Type: r.GetType(), Tenant: r.GetTenant(), Principal: r.GetPrincipal(), Environment: r.GetEnvironment(), Status: r.GetStatus(),
 	}
 	var wrong mistakes
-	if size > maxPage {
-		wrong.invalid("page_size: %d is too many: ask for at most %d", size, maxPage)
-	}
-	if r.GetStatus() != "" && !slices.Contains(statuses, r.GetStatus()) {
-		wrong.invalid("status: there is no such status: %s", instead(r.GetStatus(), statuses, ""))
-	}
-	if r.GetPageToken() != "" && !keyID.MatchString(r.GetPageToken()) {
-		wrong.invalid("page_token: it isn't one: give the next_page_token of the page before")
-	}
+	checkSelection(&wrong, sel, r.GetPageSize(), maxPage, r.GetPageToken())
 	checkUnused(r, &wrong)
 	if wrong != nil {
 		return nil, wrong.err()
 	}
-	sel := &adminv1.KeySelection{
-		Policy: r.GetPolicy(), Type: r.GetType(), Tenant: r.GetTenant(), Principal: r.GetPrincipal(), Environment: r.GetEnvironment(), Status: r.GetStatus(),
+	if err := s.checkKnown(caller, sel, r.GetPageToken()); err != nil {
+		return nil, err
 	}
-	if r.GetPageToken() == "" {
-		if err := s.checkKnown(caller, sel); err != nil {
-			return nil, err
-		}
-	}
+	size := int(cmp.Or(r.GetPageSize(), maxPage))
 	l, err := s.look(nil)
 	if err != nil {
 		return nil, err

@@ -11,12 +11,17 @@ import (
 	"github.com/latchkey/latchkey/storage"
 )
 
-// checkSelection notes what is wrong with a selection and with where its page begins.
-func checkSelection(wrong *mistakes, s *adminv1.KeySelection, size uint32, pageToken string) {
-	if size > maxImport {
-		wrong.invalid("page_size: %d is too many: ask for at most %d", size, maxImport)
+// checkSelection notes what is wrong with a selection, and with its page: how many keys are asked for, of at most so many,
+// and where it begins.
+func checkSelection(wrong *mistakes, s *adminv1.KeySelection, size, most uint32, pageToken string) {
+	if size > most {
+		wrong.invalid("page_size: %d is too many: ask for at most %d", size, most)
 	}
-	if s.GetStatus() != "" && !slices.Contains(statuses, s.GetStatus()) {
+	if s.GetStatus() != "" && !slices.Contains(key.Statuses(), key.Status(s.GetStatus())) {
+		var statuses []string
+		for _, one := range key.Statuses() {
+			statuses = append(statuses, string(one))
+		}
 		wrong.invalid("status: there is no such status: %s", instead(s.GetStatus(), statuses, ""))
 	}
 	if pageToken != "" && !keyID.MatchString(pageToken) {

@@ -48,6 +48,9 @@ const (
 	Revoked  Status = "revoked"
 )
 
+// Statuses returns all of them.
+func Statuses() []Status { return []Status{Active, Retiring, Disabled, Expired, Revoked} }
+
 // Status returns what the key is at a moment. Where several apply, the more
 // final one is told.
 func (r *Record) Status(now time.Time) Status {

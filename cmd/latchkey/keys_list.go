@@ -42,16 +42,14 @@ func addStatus(cmd *cobra.Command, status *string) {
 	cmd.Flags().StringVar(status, "status", "", "only keys of this status: "+statusWords)
 	arguments := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if *status != "" && !slices.Contains(statuses, key.Status(*status)) {
+		if *status != "" && !slices.Contains(key.Statuses(), key.Status(*status)) {
 			return usagef("the value of --status is wrong: write %s", statusWords)
 		}
 		return arguments(cmd, args)
 	}
 }
 
-// statuses are what a key may be, and statusWords says so.
-var statuses = []key.Status{key.Active, key.Retiring, key.Disabled, key.Expired, key.Revoked}
-
+// statusWords says what a key may be.
 const statusWords = string(key.Active + ", " + key.Retiring + ", " + key.Disabled + ", " + key.Expired + " or " + key.Revoked)
 
 // addFilter gives a command the flags that select keys.
