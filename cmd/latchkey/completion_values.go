@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -27,10 +29,13 @@ func keysOf(wanted func(*adminv1.Key) bool) proposals {
 		if c.client == nil {
 			return nil
 		}
-		const form = "key_00000000000000000000000000000000"
 		q := &adminv1.ListKeysRequest{As: c.flag("as"), Policy: c.flag("policy"), Type: c.flag("type"), PageSize: completionMost}
-		if n := min(len(c.begun), len(form)-1); n > len("key_") && strings.HasPrefix(c.begun, "key_") {
-			q.PageToken = c.begun[:n] + form[n:] // what comes after it
+		if len(c.begun) > len("key_") && strings.HasPrefix(c.begun, "key_") {
+			before, ok := idBefore(c.begun)
+			if !ok {
+				return nil
+			}
+			q.PageToken = before
 		}
 		for len(list) < completionMost {
 			page, err := c.keys.ListKeys(c.ctx, connect.NewRequest(q))
@@ -52,6 +57,23 @@ func keysOf(wanted func(*adminv1.Key) bool) proposals {
 		}
 		return list
 	}
+}
+
+// idBefore returns the last id before all that begin so, as a page token: what comes after it is listed. It is empty where
+// there is none before, and not ok where no id begins so.
+func idBefore(begun string) (id string, ok bool) {
+	digits := strings.TrimPrefix(begun, "key_")
+	if len(digits) > 32 {
+		return "", false
+	}
+	first, ok := new(big.Int).SetString(digits+strings.Repeat("0", 32-len(digits)), 16)
+	switch {
+	case !ok || first.Sign() < 0:
+		return "", false
+	case first.Sign() == 0:
+		return "", true
+	}
+	return fmt.Sprintf("key_%032x", first.Sub(first, big.NewInt(1))), true
 }
 
 // proposeObjects proposes what the log may be about: keys, or once that can't be meant what has another name.
