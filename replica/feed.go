@@ -40,16 +40,20 @@ type fed struct {
 // after returns a message with entries that follow a position, and the position of the last of them; no message
 // where none follow. Errors are those of storage.DB.Since.
 func (f *feed) after(at storage.Position) (frame, storage.Position, error) {
-	if some, to := f.fromTail(at); some != nil {
-		return entriesMessage(some), to, nil
-	}
-	if f.newest(at) {
+	some, to, newest := f.fromTail(at)
+	if newest {
 		f.read.Lock()
 		defer f.read.Unlock()
-		if some, to := f.fromTail(at); some != nil {
-			return entriesMessage(some), to, nil
-		}
+		some, to, _ = f.fromTail(at)
 	}
+	if some != nil {
+		return entriesMessage(some), to, nil
+	}
+	return f.fromStore(at)
+}
+
+// fromStore is after, without the tail, which gets what is read.
+func (f *feed) fromStore(at storage.Position) (frame, storage.Position, error) {
 	entries, err := f.db.Since(at, batchBytes)
 	if err != nil || len(entries) == 0 {
 		return nil, at, err
@@ -69,16 +73,21 @@ func (f *feed) after(at storage.Position) (frame, storage.Position, error) {
 	return entriesMessage(fields), at, nil
 }
 
-// fromTail returns what follows a position in the tail, and nothing where it begins later.
-func (f *feed) fromTail(at storage.Position) (fields [][]byte, to storage.Position) {
+// fromTail returns what follows a position in the tail, and nothing where it begins later. Newest says that the tail
+// ends at the position, or that there is none: what follows it is read by one for all. Both are looked at at once, lest
+// a tail that grows in between look as if it had passed the position by.
+func (f *feed) fromTail(at storage.Position) (fields [][]byte, to storage.Position, newest bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.tail) == 0 || at.Revision < f.tail[0].from.Revision {
-		return nil, at
+	if len(f.tail) == 0 || f.tail[len(f.tail)-1].to == at {
+		return nil, at, true
+	}
+	if at.Revision < f.tail[0].from.Revision {
+		return nil, at, false
 	}
 	first := int(at.Revision - f.tail[0].from.Revision)
 	if first >= len(f.tail) || f.tail[first].from != at {
-		return nil, at
+		return nil, at, false
 	}
 	size := 0
 	for _, one := range f.tail[first:] {
@@ -87,14 +96,7 @@ func (f *feed) fromTail(at storage.Position) (fields [][]byte, to storage.Positi
 		}
 		fields, to = append(fields, one.field), one.to
 	}
-	return fields, to
-}
-
-// newest reports whether a position is where the tail ends, or there is none.
-func (f *feed) newest(at storage.Position) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.tail) == 0 || f.tail[len(f.tail)-1].to == at
+	return fields, to, false
 }
 
 // keep adds entries to the tail, if they go on from it or beyond it.
@@ -102,7 +104,7 @@ func (f *feed) keep(some []fed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if n := len(f.tail); n > 0 && f.tail[n-1].to != some[0].from {
-		if some[len(some)-1].to.Before(f.tail[n-1].to) {
+		if last, end := some[len(some)-1].to, f.tail[n-1].to; last == end || last.Before(end) {
 			return // somebody reads far behind
 		}
 		f.tail, f.size = nil, 0
