@@ -2,7 +2,9 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -169,7 +171,7 @@ func (l *testLog) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
-// copied is a copy of a data folder that no process uses.
+// copied is a copy of a data folder that no process uses. Whoever runs on it is a replica of its own.
 func copied(t testing.TB, dir string) string {
 	t.Helper()
 	to := storagetest.Dir(t)
@@ -177,6 +179,9 @@ func copied(t testing.TB, dir string) string {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(to, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(to, rememberedName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
 	return to

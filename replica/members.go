@@ -113,7 +113,7 @@ func (h *Hub) join(s *subscription, hello *replicav1.Hello, begin beginning) err
 	}
 	m.session, m.name, m.version, m.trouble, m.seen = s, hello.GetName(), hello.GetVersion(), trouble, time.Now()
 	m.Hello(begin.limit, begin.at, begin.course, h.now()-begin.age, begin.leased)
-	s.member = m
+	s.member, s.name = m, hello.GetName()
 	written := m.isWritten()
 	h.mu.Unlock()
 	h.signal()

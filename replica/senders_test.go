@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,6 +108,24 @@ func TestSessionsAreReplaced(t *testing.T) {
 	if r := receipt(t, h.Hub, at); !r.Complete() || r.Applied != 1 || r.Replicas != 1 {
 		t.Errorf("receipt %+v", r)
 	}
+}
+
+// Sessions of one replica take each other's place while they are greeted and fed.
+func TestOneReplicaManySessionsAtOnce(t *testing.T) {
+	h := startHub(t, storagetest.Dir(t))
+	commit(t, h.db, storage.Change{Action: "keys.create", Keys: []*key.Record{record(0)}})
+	var all sync.WaitGroup
+	for range 20 {
+		to := h.target(t)
+		all.Go(func() {
+			hello := helloOf(0, h.db.Position(), time.Minute)
+			hello.Snapshot = true
+			if _, _, err := greet(t, to, hello); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // Sessions come and go while the hub writes and sends: each that stays has every write, in turn.

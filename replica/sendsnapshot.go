@@ -25,7 +25,7 @@ func (s *subscription) snapshot() error {
 		return status.Error(codes.Unavailable, "the hub can't make a snapshot: its log tells why")
 	}
 	defer h.spools.release(one)
-	h.log.Info("sending a snapshot", "replica", s.member.name, "identity", s.identity, "revision", one.Position.Revision, "bytes", one.bytes)
+	h.log.Info("sending a snapshot", "replica", s.name, "identity", s.identity, "revision", one.Position.Revision, "bytes", one.bytes)
 	if err := s.send(&replicav1.FollowResponse{Message: &replicav1.FollowResponse_SnapshotBegin{SnapshotBegin: &replicav1.SnapshotBegin{
 		Position: wirePosition(one.Position), At: timestamppb.New(one.Latest), Bytes: uint64(one.bytes),
 	}}}); err != nil {

@@ -30,7 +30,11 @@ type subscription struct {
 	hub      *Hub
 	stream   grpc.BidiStreamingServer[replicav1.FollowRequest, replicav1.FollowResponse]
 	identity string
-	member   *member
+
+	// Written before it is served.
+	member  *member
+	name    string // of the replica, as it says in this session
+	insists bool   // the replica asked for a snapshot itself
 
 	// Guarded by senders.mu.
 	turn     turn
@@ -39,8 +43,6 @@ type subscription struct {
 	// Of the sender whose turn it is.
 	sent  storage.Position // all up to it was sent
 	whole bool             // a snapshot comes first
-
-	insists bool // the replica asked for a snapshot itself; written before it is served
 
 	// Guarded by Hub.mu.
 	furthest storage.Position // what sent was last seen to be
@@ -242,7 +244,7 @@ func (s *subscription) take(m *replicav1.FollowRequest) error {
 		defer h.mu.Unlock()
 		s.member.trouble = m.Trouble.GetText()
 		if s.member.trouble != "" {
-			h.log.Warn("a replica doesn't go on", "replica", s.member.name, "identity", s.identity, "why", s.member.trouble)
+			h.log.Warn("a replica doesn't go on", "replica", s.name, "identity", s.identity, "why", s.member.trouble)
 		}
 	default:
 		return status.Error(codes.InvalidArgument, "this message has no place here")
