@@ -2,13 +2,18 @@ package replica
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 )
 
 // A replica that no hub lets in tries again and again: the log has each reason once, and no session is counted that never began.
@@ -52,4 +57,51 @@ func TestWhyNoHubFeedsIsToldOnce(t *testing.T) {
 	if len(f.told) > mostReasons {
 		t.Errorf("%d reasons are remembered", len(f.told))
 	}
+}
+
+// goneHub is a hub that has said something, and why it ended the session, before the replica says more than Hello.
+type goneHub struct {
+	grpc.ClientConnInterface
+	says responses
+	why  error
+}
+
+func (h goneHub) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+	return &goneStream{left: h.says, why: h.why}, nil
+}
+
+type goneStream struct {
+	grpc.ClientStream
+	hello bool
+	left  responses
+	why   error
+}
+
+func (s *goneStream) SendMsg(any) error {
+	if s.hello {
+		return io.EOF // as gRPC has it of a stream that is over
+	}
+	s.hello = true
+	return nil
+}
+
+func (s *goneStream) RecvMsg(m any) error {
+	if len(s.left) == 0 {
+		return s.why
+	}
+	proto.Merge(m.(proto.Message), s.left[0])
+	s.left = s.left[1:]
+	return nil
+}
+
+// What a hub had sent when it ended a session counts, and why it did is told, also where the replica meets the end by
+// saying something.
+func TestASessionThatIsOverCountsToItsEnd(t *testing.T) {
+	h, r, _ := liedTo(t)
+	at := r.db.Position()
+	r.stop(t)
+	revoke(t, h.db, record(1).ID)
+	r = startReplica(t, r.dir, time.Second, Target{Name: "hub", Connection: goneHub{says: tell(t, h.db, at).log(), why: errReplaced}})
+	await(t, r.db, h.db.Position())
+	eventually(t, "why it ended is told", func() bool { return r.said("took its place") })
 }
