@@ -14,6 +14,9 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	replicav1 "github.com/latchkey/latchkey/proto/latchkey/replica/v1"
+	"github.com/latchkey/latchkey/storage"
 )
 
 // A replica that no hub lets in tries again and again: the log has each reason once, and no session is counted that never began.
@@ -104,4 +107,20 @@ func TestASessionThatIsOverCountsToItsEnd(t *testing.T) {
 	r = startReplica(t, r.dir, time.Second, Target{Name: "hub", Connection: goneHub{says: tell(t, h.db, at).log(), why: errReplaced}})
 	await(t, r.db, h.db.Position())
 	eventually(t, "why it ended is told", func() bool { return r.said("took its place") })
+}
+
+// A session that another has taken the place of says nothing of its replica any more, whatever of it is still on its way.
+func TestAReplacedSessionIsNotListenedTo(t *testing.T) {
+	h := hubWith(t, 1)
+	m := &member{session: &subscription{}}
+	old := &subscription{hub: h.Hub, member: m}
+	for what, says := range map[string]*replicav1.FollowRequest{
+		"applied": {Message: &replicav1.FollowRequest_Applied{Applied: &replicav1.Applied{Position: wirePosition(h.db.Position())}}},
+		"ask":     {Message: &replicav1.FollowRequest_Ask{Ask: &replicav1.Ask{Number: 1}}},
+		"trouble": {Message: &replicav1.FollowRequest_Trouble{Trouble: &replicav1.Trouble{Text: "its disk is full"}}},
+	} {
+		if err := old.take(says); !errors.Is(err, errReplaced) || m.trouble != "" || m.Leased || m.Applied != (storage.Position{}) {
+			t.Errorf("%s: %v, and the replica is %+v", what, err, m.Peer)
+		}
+	}
 }
