@@ -27,13 +27,12 @@ func (s *Server) ApplyFile(ctx context.Context, operator, file string, src []byt
 		s.files.failed(file, err)
 		return false, err
 	}
-	out, err := s.use(ctx, Caller{Operator: operator}, loaded, applied{strand: strand})
+	out, err := s.use(ctx, Caller{Operator: operator}, loaded, applied{file: file, strand: strand})
 	if err != nil {
 		err = s.scrubbed(err)
 		s.files.failed(file, err)
 		return false, err
 	}
-	s.files.used(file, out.name)
 	return out.changed, nil
 }
 

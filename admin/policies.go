@@ -30,10 +30,7 @@ func (s *Server) applyPolicy(ctx context.Context, caller Caller, r *adminv1.Appl
 	}
 	response := &adminv1.ApplyPolicyResponse{Changed: out.changed, Position: position(out.at), Difference: out.difference}
 	if out.changed {
-		response.ReplacedFile, _ = s.files.of(out.name)
-	}
-	if !r.GetDryRun() {
-		s.files.forget(out.name)
+		response.ReplacedFile = out.from
 	}
 	response.Policy = s.policyShown(out.policies.one[out.name], s.liveByPolicy(out.lookup)[out.name])
 	return response, nil
@@ -45,12 +42,14 @@ type used struct {
 	name     string
 	policies *Compiled // with the policy among them
 	changed  bool
+	from     string // the file that the one before came from; empty for none
 
 	difference *adminv1.PolicyDifference // where it was asked for and there is one
 }
 
 // applied says how a policy is put in use.
 type applied struct {
+	file           string // that it comes from; empty for none
 	strand, dryRun bool
 	replaces       string // the version that it may take the place of; empty for any
 	diff           bool   // whether the difference is told
@@ -106,6 +105,15 @@ func (s *Server) use(ctx context.Context, caller Caller, loaded *policyfile.Load
 	})
 	if err != nil {
 		return nil, err
+	}
+	// Before another takes its place: which file it came from is noted in the order of the writes.
+	out.from, _ = s.files.of(name)
+	switch {
+	case how.dryRun:
+	case how.file != "":
+		s.files.used(how.file, name)
+	default:
+		s.files.forget(name)
 	}
 	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latchkey/latchkey/policyfile"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	"github.com/latchkey/latchkey/storage"
 	"github.com/latchkey/latchkey/storage/storagetest"
@@ -178,6 +179,32 @@ func TestApplyFile(t *testing.T) {
 	}
 	if p := shown(); p.GetFile() != "" {
 		t.Errorf("applied over the API: %v", p)
+	}
+}
+
+// Where a policy comes from is noted while nobody else can put another in its place: else the last to note it need not be
+// the last who wrote.
+func TestWhereAPolicyComesFromIsNotedInOrder(t *testing.T) {
+	b := empty(t)
+	loaded, err := policyfile.Load("sparse.yaml", []byte(sparse))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		how  applied
+		file string
+	}{
+		{applied{file: "sparse.yaml"}, "sparse.yaml"},
+		{applied{dryRun: true}, "sparse.yaml"},
+		{applied{}, ""},
+		{applied{file: "another.yaml"}, "another.yaml"},
+	} {
+		if _, err := b.Server.use(t.Context(), operator, loaded, step.how); err != nil {
+			t.Fatal(err)
+		}
+		if file, _ := b.files.of("sparse"); file != step.file {
+			t.Errorf("%+v: it comes from %q", step.how, file)
+		}
 	}
 }
 

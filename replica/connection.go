@@ -233,7 +233,13 @@ func (c *connection) ask(now Instant) error {
 	return c.send(&replicav1.FollowRequest{Message: &replicav1.FollowRequest_Ask{Ask: &replicav1.Ask{Number: number}}})
 }
 
-func (c *connection) send(m *replicav1.FollowRequest) error { return c.stream.Send(m) }
+// send sends a message. That the session is over isn't its error: why it is, and what came before, receive hands on.
+func (c *connection) send(m *replicav1.FollowRequest) error {
+	if err := c.stream.Send(m); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
 
 // take takes one message, and what else has come of the same kind.
 func (c *connection) take(m *replicav1.FollowResponse) error {

@@ -122,25 +122,38 @@ func (h *Hub) readRoster() error {
 
 // writeRoster writes down who may hold a lease.
 func (h *Hub) writeRoster() error {
-	roster, limits := &replicav1.Roster{}, map[*member]time.Duration{}
+	roster, limits := h.rosterNow()
+	if err := writeSealed(h.path, roster, true); err != nil {
+		return err
+	}
+	h.wrote(limits)
+	return nil
+}
+
+// rosterNow returns what is to be written down, with the limit of each. Until that is done, nobody knows which of two limits
+// the disk has: who comes meanwhile with the one that it had waits for another write.
+func (h *Hub) rosterNow() (*replicav1.Roster, map[*member]time.Duration) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
+	roster, limits := &replicav1.Roster{}, map[*member]time.Duration{}
 	for key, m := range h.members {
 		limits[m] = m.Limit
+		m.written = m.isWritten()
 		roster.Members = append(roster.Members, &replicav1.Member{
 			Id: key.id, Identity: key.identity, Name: m.name, Version: m.version,
 			MaxStaleness: wireLimit(m.Limit), Applied: wirePosition(m.Applied), Seen: timestamppb.New(m.seen),
 		})
 	}
-	h.mu.Unlock()
-	if err := writeSealed(h.path, roster, true); err != nil {
-		return err
-	}
+	return roster, limits
+}
+
+// wrote notes that these limits are on the disk.
+func (h *Hub) wrote(limits map[*member]time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for m, limit := range limits {
 		m.written, m.limit = true, limit
 	}
-	return nil
 }
 
 // now is the hub's clock.

@@ -55,7 +55,7 @@ type member struct {
 	proven        Instant       // when it asked the newest question of which the answer proves it, as far as is known; 0: never
 	session       *subscription // nil while it isn't connected
 	trouble       string        // why it doesn't go on
-	written       bool          // whether the roster on the disk has it
+	written       bool          // whether the roster on the disk has it, and no other limit of it is on its way there
 	limit         time.Duration // that the roster on the disk has
 	reporting     bool          // a report of its usage is being taken
 }

@@ -204,6 +204,34 @@ func TestNoLeaseWithoutTheRoster(t *testing.T) {
 	}
 }
 
+// While a shorter limit is on its way to the disk, the longer one that is there counts for nothing: it isn't there for long.
+func TestALimitThatIsBeingReplacedIsNotWrittenDown(t *testing.T) {
+	h := hubWith(t, 1)
+	if _, _, err := greet(t, h.target(t), helloOf(1, h.db.Position(), time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	comes := func(limit time.Duration) (written bool) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, m := range h.members {
+			m.Limit = limit
+			written = m.isWritten()
+		}
+		return written
+	}
+	if !comes(time.Hour) || comes(time.Minute) {
+		t.Fatal("an hour is written down, and nothing else")
+	}
+	_, limits := h.rosterNow()
+	if comes(time.Hour) {
+		t.Error("an hour needs no writing, and the disk is about to have a minute")
+	}
+	h.wrote(limits)
+	if comes(time.Hour) || !comes(time.Minute) {
+		t.Error("the disk has a minute")
+	}
+}
+
 // Many who join at the same time are written down by few writes, and each after its own entry.
 func TestManyJoinByFewWrites(t *testing.T) {
 	h := hubWith(t, 1)

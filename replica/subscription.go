@@ -242,6 +242,9 @@ func (s *subscription) take(m *replicav1.FollowRequest) error {
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		if s.member.session != s {
+			return errReplaced
+		}
 		s.member.trouble = m.Trouble.GetText()
 		if s.member.trouble != "" {
 			h.log.Warn("a replica doesn't go on", "replica", s.name, "identity", s.identity, "why", s.member.trouble)

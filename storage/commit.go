@@ -259,9 +259,9 @@ func (db *DB) publish(w *write) Position {
 // files: what is written to a file without a name is lost, and no error tells.
 // It returns ErrDamaged for a file of which bbolt must not be asked: see askable.
 func (db *DB) inPlace() error {
-	size, err := sameFile(db.folder.file(), db.opened)
+	long, err := db.measure()
 	if err == nil {
-		err = db.askable(size)
+		err = db.askable(long)
 	}
 	if db.marks == nil {
 		return err
@@ -272,13 +272,24 @@ func (db *DB) inPlace() error {
 	return err
 }
 
+// length is how long the file in its place is, and was at least before it was looked at.
+type length struct{ is, least int64 }
+
+// measure returns how long the file is, or ErrMoved. What it has at least is read first: whoever writes meanwhile makes it
+// longer, and says so afterwards.
+func (db *DB) measure() (l length, err error) {
+	l.least = db.size.Load()
+	l.is, err = sameFile(db.folder.file(), db.opened)
+	return l, err
+}
+
 // askable returns ErrDamaged for a file in its place that bbolt must not be asked about. bbolt looks at its meta pages
 // with its locks held, and a fault or a panic there leaves them so: whoever asks next, or closes it, waits for ever. So
 // the file must be as long as it was, and have a meta page that can be read.
-func (db *DB) askable(size int64) error {
-	if size < db.size.Load() {
+func (db *DB) askable(long length) error {
+	if long.is < long.least {
 		return &DamageError{Reason: "truncated", Problems: []error{
-			fmt.Errorf("%s was cut off at %d bytes under the running process: restore a backup (latchkey db restore)", db.folder.file(), size),
+			fmt.Errorf("%s was cut off at %d bytes under the running process: restore a backup (latchkey db restore)", db.folder.file(), long.is),
 		}}
 	}
 	f, err := os.Open(db.folder.file())
@@ -286,7 +297,7 @@ func (db *DB) askable(size int64) error {
 		return nil // its rights were taken away: bbolt has it open, and goes on
 	}
 	defer f.Close()
-	if err := boltfile.CheckMetas(f, size); err != nil {
+	if err := boltfile.CheckMetas(f, long.is); err != nil {
 		return &DamageError{Reason: "meta", Problems: []error{
 			fmt.Errorf("%s was damaged under the running process: %w: restore a backup (latchkey db restore)", db.folder.file(), err),
 		}}

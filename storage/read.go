@@ -305,8 +305,8 @@ func (db *DB) readKnown(f func(*bbolt.Tx, Position) error) error {
 	db.file.RLock()
 	defer db.file.RUnlock()
 	at := db.Position()
-	if size, err := sameFile(db.folder.file(), db.opened); err == nil {
-		if err := db.askable(size); err != nil {
+	if long, err := db.measure(); err == nil {
+		if err := db.askable(long); err != nil {
 			return err
 		}
 	}

@@ -175,14 +175,14 @@ func (x *exchange) reserve(db *DB, at Position) error {
 func (db *DB) keepDamaged() {
 	reason := ""
 	var d *DamageError
-	switch size, err := sameFile(db.folder.file(), db.opened); {
+	switch long, err := db.measure(); {
 	case err != nil:
 		return
 	case errors.As(db.damage, &d):
 		reason = d.Reason
 	case db.broken != nil:
 		reason = "page"
-	case errors.As(db.askable(size), &d):
+	case errors.As(db.askable(long), &d):
 		reason = d.Reason
 	default:
 		return

@@ -211,11 +211,16 @@ func (p *process) group() (*serve.Group, error) {
 }
 
 // source is the newest revision, as checks see it, and how current it is.
-func (p *process) source() authz.View {
-	v := p.db.Now()
-	seen := authz.View{Keys: v, Directory: v, Revision: v.Position().Revision, Latest: v.Latest(), Lease: (*authz.Lease)(p.follower.Proof())}
-	seen.Policies, _ = v.Policies().(*policy.Policies)
-	return seen
+func (p *process) source() authz.View { return seen(p.follower.Proof, p.db.Now) }
+
+// seen looks at the proof before it looks at the store: a proof holds of the store as it was then and as it is later. The
+// other way round a check that is held up in between would answer by a revision of before the cut with the proof of after it.
+func seen(proof func() *replica.Proof, now func() *storage.View) authz.View {
+	lease := (*authz.Lease)(proof())
+	v := now()
+	all := authz.View{Keys: v, Directory: v, Revision: v.Position().Revision, Latest: v.Latest(), Lease: lease}
+	all.Policies, _ = v.Policies().(*policy.Policies)
+	return all
 }
 
 // policies are those in use; nil for none.
