@@ -25,14 +25,13 @@ import (
 	"github.com/latchkey/latchkey/internal/serve"
 )
 
-const (
-	// gatherTime is how long lines gather before they are written: a busy server
-	// writes many at once.
-	gatherTime = 50 * time.Millisecond
-	// flushTime is how long what has gathered may take to be written once the
-	// process stops.
-	flushTime = 2 * time.Second
-)
+// gatherTime is how long lines gather before they are written: a busy server
+// writes many at once.
+const gatherTime = 50 * time.Millisecond
+
+// flushTime is how long what has gathered may take to be written once the
+// process stops. Tests change it.
+var flushTime = 2 * time.Second
 
 // Log is a decision log. It is safe for concurrent use.
 type Log struct {

@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -43,9 +41,8 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // run serves and returns the exit code. The first SIGINT or SIGTERM ends the process in good order, the second at
 // once.
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := serve.UntilSignal(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop)
 
 	cmd := newCommand()
 	cmd.SetArgs(args)

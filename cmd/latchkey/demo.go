@@ -22,8 +22,13 @@ import (
 	directoryv1 "github.com/latchkey/latchkey/proto/latchkey/directory/v1"
 )
 
-// demoStart is how long the demo's processes may take to be ready.
-const demoStart = 30 * time.Second
+const (
+	// demoStart is how long the demo's processes may take to be ready.
+	demoStart = time.Minute
+	// demoCheck is how long an Envoy of the demo waits for an answer: one that is late on a busy machine isn't to be seen as an
+	// outage, which it is for nobody else.
+	demoCheck = 10 * time.Second
+)
 
 func newDemo() *cobra.Command {
 	var once, fleet bool
@@ -111,7 +116,7 @@ func runDemo(ctx context.Context, out io.Writer, once bool) (err error) {
 		AuthzSocket: filepath.Join(config.data, "authz.sock"), Upstream: upstream.Addr(),
 		Listeners:     []envoytest.Listener{{Profile: envoytest.Hardened}},
 		PolicyHeaders: []string{"x-team-id", "x-organization-id"},
-		CheckTimeout:  time.Second,
+		CheckTimeout:  demoCheck,
 	})
 	if err != nil {
 		return err

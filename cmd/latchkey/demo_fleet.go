@@ -148,7 +148,7 @@ func (f *fleet) startPod(ctx context.Context, p *pod, upstream string) (err erro
 		AuthzSocket: filepath.Join(data, "authz.sock"), Upstream: upstream,
 		Listeners:     []envoytest.Listener{{Profile: envoytest.Hardened}},
 		PolicyHeaders: []string{"x-team-id"},
-		CheckTimeout:  time.Second,
+		CheckTimeout:  demoCheck,
 	})
 	if err != nil {
 		return err

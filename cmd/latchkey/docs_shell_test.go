@@ -51,7 +51,7 @@ func newShell(t *testing.T) *shell {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &shell{t: t, dir: filepath.Join(dir, "notes"), proxy: freeAddress(t), admin: freeAddress(t)}
+	s := &shell{t: t, dir: filepath.Join(dir, "notes"), proxy: mustBeFree(t), admin: mustBeFree(t)}
 	bin := filepath.Join(dir, "bin")
 	for _, folder := range []string{s.dir, bin} {
 		if err := os.Mkdir(folder, 0o700); err != nil {
@@ -327,16 +327,22 @@ func eventually(t *testing.T, what string, holds func() error) {
 // freeAddress returns an address that nobody listens at. Its port isn't one of
 // those that the kernel gives out by itself, which another process could have got
 // before it is used.
-func freeAddress(t *testing.T) string {
-	t.Helper()
+func freeAddress() (string, error) {
 	for range 100 {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000)))
 		if err != nil {
 			continue
 		}
-		_ = l.Close()
-		return l.Addr().String()
+		return l.Addr().String(), l.Close()
 	}
-	t.Fatal("no port is free")
-	return ""
+	return "", errors.New("no port is free")
+}
+
+func mustBeFree(t *testing.T) string {
+	t.Helper()
+	address, err := freeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
 }

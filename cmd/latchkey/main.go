@@ -9,8 +9,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/latchkey/latchkey/internal/serve"
 )
@@ -25,9 +23,8 @@ func main() {
 // run runs one command and returns its exit code. The first SIGINT or SIGTERM
 // ends the command in good order, the second ends the process.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := serve.UntilSignal(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop)
 
 	root := newRoot()
 	root.SetArgs(args)

@@ -31,7 +31,7 @@ import (
 )
 
 // patience is how long a script waits for something to become true.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"latchkey": main})
@@ -377,9 +377,9 @@ func cmdPort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: port VARIABLE")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeAddress()
 	ts.Check(err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	ts.Check(errors.Join(err, l.Close()))
+	_, port, err := net.SplitHostPort(address)
+	ts.Check(err)
 	ts.Setenv(args[0], port)
 }

@@ -124,20 +124,7 @@ func TestASlowClientHoldsUpNoWriter(t *testing.T) {
 
 func TestAClientThatStopsReadingIsCutOff(t *testing.T) {
 	c := startCopying(t, func(c *storeCopies) { c.wait, c.idle = patience, 50*time.Millisecond })
-	stream, err := c.client.BackupStore(t.Context(), connect.NewRequest(&adminv1.BackupStoreRequest{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// It has its turn from before the copy is made on, which takes far longer than a tick.
-	tick, deadline := time.NewTicker(time.Millisecond), time.After(patience)
-	defer tick.Stop()
-	for len(c.turn) == 0 {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("the backup doesn't begin")
-		}
-	}
+	stream := c.begun(t) // so it has had its turn, whatever became of that since
 	if report, err := c.check(t); err != nil || !report.GetWhole() {
 		t.Fatalf("nobody else gets his turn: %v, %v", report, err)
 	}

@@ -19,7 +19,7 @@ import (
 // A hub whose disk is full says so in its log, its metrics and its status as soon as a write fails, and says when it is
 // over.
 func TestServeTellsOfAFullDisk(t *testing.T) {
-	if faults.Apart(t, time.Minute, faults.Isolate) {
+	if faults.Apart(t, 5*time.Minute, faults.Isolate) {
 		return
 	}
 	dir := t.TempDir()

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,7 +32,7 @@ func TestAHungFileHoldsUpNobody(t *testing.T) {
 	if !faults.InChild() {
 		t.Parallel()
 	}
-	if faults.Apart(t, time.Minute, faults.Isolate, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, hungVariable+"="+t.TempDir()) }) {
+	if faults.Apart(t, 5*time.Minute, faults.Isolate, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, hungVariable+"="+t.TempDir()) }) {
 		return
 	}
 	d := hungFolder{t, os.Getenv(hungVariable)}
@@ -57,9 +59,12 @@ func TestAHungFileHoldsUpNobody(t *testing.T) {
 	// What is there at the start has to answer; who waits for it is heard.
 	d.write("start.yaml", "tls: {certificate: dead/tls.crt, key: dead/tls.key, ca: dead/ca.crt}\n")
 	starting := d.serve("start.yaml")
-	for !strings.Contains(starting.log(), "memory") { // it takes signals by then
-		runtime.Gosched()
-	}
+	eventually(t, "a process that takes signals", func() error {
+		if log := starting.log(); !strings.Contains(log, "memory") {
+			return errors.New(log)
+		}
+		return nil
+	})
 	d.stops(starting, exitFailed, "wait for dead/tls.crt: ")
 
 	h := d.serve("serve.yaml")
@@ -170,7 +175,8 @@ func (d *hungFolder) stops(h *hungServe, code int, says string) string {
 	return h.log()
 }
 
-// says waits until the status says all of this. It has to answer at once, always.
+// says waits until the status says all of this. It has to answer at once, always: where it doesn't, it is the machine that is
+// busy, and no file that is waited for.
 func (d *hungFolder) says(h *hungServe, texts ...string) {
 	d.Helper()
 	c := &client{output: &output{}, admin: "unix:" + d.path("data/admin.sock")}
@@ -182,11 +188,20 @@ func (d *hungFolder) says(h *hungServe, texts ...string) {
 	deadline := time.After(patience)
 	var missing string
 	for {
-		ctx, cancel := context.WithTimeout(d.Context(), disk.Patience*3/4)
-		status, err := ask(ctx, c.server.GetStatus, &adminv1.GetStatusRequest{})
-		cancel()
-		if errors.Is(err, context.DeadlineExceeded) {
-			d.Fatalf("the status waits for a file that hangs: %v", err)
+		var status *adminv1.GetStatusResponse
+		var err error
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			status, err = ask(d.Context(), c.server.GetStatus, &adminv1.GetStatusRequest{})
+		}()
+		select {
+		case <-answered:
+		case <-time.After(disk.Patience * 3 / 4):
+			if where := d.waits("GetStatus"); where != "" {
+				d.Fatalf("the status waits for a file that hangs:\n%s", where)
+			}
+			<-answered
 		}
 		missing = ""
 		for _, text := range texts {
@@ -203,4 +218,29 @@ func (d *hungFolder) says(h *hungServe, texts ...string) {
 			d.Fatalf("the status doesn't come to say %q: %v, %v\n%s", missing, err, status.GetProblems(), h.log())
 		}
 	}
+}
+
+// waits returns where a goroutine of the process waits that has a function on its stack, if one does.
+func (d *hungFolder) waits(in string) string {
+	d.Helper()
+	by := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", d.path("http.sock"))
+	}}}
+	defer by.CloseIdleConnections()
+	answer, err := by.Get("http://latchkey/debug/pprof/goroutine?debug=2")
+	if err != nil {
+		d.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.HasPrefix(string(text), "goroutine ") {
+		d.Fatalf("no goroutines: %v, %.500s", err, text)
+	}
+	for one := range strings.SplitSeq(string(text), "\n\n") {
+		head, _, _ := strings.Cut(one, "\n")
+		if strings.Contains(one, in) && !strings.Contains(head, "[runn") { // running, or runnable
+			return one
+		}
+	}
+	return ""
 }

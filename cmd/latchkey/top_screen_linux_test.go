@@ -130,11 +130,16 @@ func TestTopOnATerminal(t *testing.T) {
 			t.Errorf("it begins %q, with %s", text, c.environment)
 		}
 		v.resize(t, 24, 7)
-		text = v.shows(t, "a small view", v.so(), func(text string) bool { return strings.Count(text, "\x1b[H") > 1 })
-		last := text[strings.LastIndex(strings.TrimSuffix(text, "\x1b[H"), "\x1b[H")+len("\x1b[H"):]
-		if lines := strings.Split(last, "\r\n"); len(lines) > 7 {
-			t.Errorf("%d lines on 7", len(lines))
-		}
+		// What was painted before may still be on its way.
+		v.shows(t, "a small view", v.so(), func(text string) bool {
+			views := strings.Split(text, "\x1b[H")
+			for _, view := range views[1:] {
+				if strings.HasSuffix(view, "\x1b[J") && len(strings.Split(view, "\r\n")) <= 7 {
+					return true
+				}
+			}
+			return false
+		})
 		if _, err := v.of.WriteString(c.key); err != nil {
 			t.Fatal(err)
 		}
@@ -180,9 +185,10 @@ func TestTopForPrograms(t *testing.T) {
 		if err := json.Unmarshal(lines.Bytes(), &seen); err != nil || len(seen.Processes) != 1 || !seen.Processes[0].Ready {
 			t.Fatalf("%s: %v", lines.Bytes(), err)
 		}
-		// What is asked between two views is in the next one.
-		if p := seen.Processes[0]; len(p.Decisions) > 0 && *p.Checks > 0 {
-			if p.P50 == nil || *p.P50 <= 0 || *p.Denied != *p.Checks || p.Decisions[0].Reason != "HOST_UNKNOWN" {
+		// What is asked between two views is in the next one. One that is asked while the process is read may be counted there
+		// with how long it took left for the view after it: another is asked then.
+		if p := seen.Processes[0]; len(p.Decisions) > 0 && *p.Checks > 0 && p.P50 != nil {
+			if *p.P50 <= 0 || *p.Denied != *p.Checks || p.Decisions[0].Reason != "HOST_UNKNOWN" {
 				t.Errorf("of checks that were refused it says %s", lines.Bytes())
 			}
 			break

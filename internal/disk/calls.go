@@ -100,6 +100,11 @@ func Wait[T any](ctx context.Context, call func() (T, error)) (T, error) {
 	case r := <-results:
 		return r.value, r.err
 	case <-ctx.Done():
+		select {
+		case r := <-results: // where the whole process stood still the time is over too
+			return r.value, r.err
+		default:
+		}
 		var none T
 		return none, context.Cause(ctx)
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long something is waited for that has to come about.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // open opens a source and returns what it logs.
 func open(t *testing.T, config *configv1.TLS) (*Source, *logged) {
@@ -147,15 +147,17 @@ func dial(t *testing.T, address string, config *tls.Config) (*client, error) {
 	c := &client{Conn: tls.Client(plain, config)}
 	c.lines = bufio.NewReader(c.Conn)
 	t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
+	c.patient()
 	return c, c.Handshake()
 }
+
+// patient bounds what is done next with the connection, which may be an old one.
+func (c *client) patient() { _ = c.SetDeadline(time.Now().Add(patience)) } // one that is closed says so itself
 
 // whoAmI asks the server. A server that refuses a certificate says so after the
 // client's handshake is over.
 func (c *client) whoAmI() (string, error) {
+	c.patient()
 	if _, err := io.WriteString(c, "who\n"); err != nil {
 		return "", err
 	}

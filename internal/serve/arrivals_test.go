@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
@@ -24,6 +23,7 @@ func TestSilentConnectionsDontKeepAServerFromEnding(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			unforced(t)
 			l := local(t)
 			stop := start(t, serveOn(l))
 			if _, err := healthClient(t, l).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: Liveness}); err != nil {
@@ -43,11 +43,7 @@ func TestSilentConnectionsDontKeepAServerFromEnding(t *testing.T) {
 			if _, err := healthClient(t, l).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: Liveness}); err != nil {
 				t.Fatal(err)
 			}
-			began := time.Now()
 			stop()
-			if took := time.Since(began); took >= drainTime {
-				t.Errorf("it took %s", took)
-			}
 		})
 	}
 }

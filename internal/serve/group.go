@@ -2,7 +2,7 @@
 // tells about its health, its log, and the order in which all of it stops.
 //
 // Nothing in it knows about keys or policies. No goroutine is started but by
-// Group.Run and by what it runs.
+// Group.Run, by what it runs and by UntilSignal.
 package serve
 
 import (

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// drainTime is how long requests in flight may take once the process stops.
-const drainTime = 3 * time.Second
+// drainTime is how long requests in flight may take once the process stops. Tests change it.
+var drainTime = 3 * time.Second
 
 // GRPC is a gRPC server with limits, whose streams end when it drains.
 type GRPC struct {

@@ -53,12 +53,20 @@ func start(t *testing.T, run func(context.Context) error) (stop func()) {
 			if err != nil {
 				t.Errorf("Run: %v", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("Run doesn't end")
 		}
 	}
 	t.Cleanup(stop)
 	return stop
+}
+
+// unforced has servers end once nothing holds them up any more, however long that takes, until the test ends.
+func unforced(t *testing.T) {
+	t.Helper()
+	is := drainTime
+	drainTime = time.Hour
+	t.Cleanup(func() { drainTime = is })
 }
 
 // servers are the two kinds of listeners that tell the health.
@@ -114,6 +122,7 @@ func TestHealthTellsTheTruth(t *testing.T) {
 func TestWatchEndsWhenDraining(t *testing.T) {
 	for name, server := range servers(t, NewHealth()) {
 		t.Run(name, func(t *testing.T) {
+			unforced(t)
 			l := local(t)
 			stop := start(t, server(l))
 			watch, err := healthClient(t, l).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})
@@ -123,11 +132,7 @@ func TestWatchEndsWhenDraining(t *testing.T) {
 			if _, err := watch.Recv(); err != nil {
 				t.Fatal(err)
 			}
-			begin := time.Now()
 			stop()
-			if took := time.Since(begin); took >= drainTime {
-				t.Errorf("draining took %v", took)
-			}
 			if _, err := watch.Recv(); err == nil {
 				t.Error("the watch goes on")
 			}

@@ -41,7 +41,7 @@ func TestHTTPOverTLSIsBounded(t *testing.T) {
 		return string(text), err
 	}
 	for h2, want := range map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"} {
-		if got, err := get(h2, 10*time.Second); err != nil || got != want {
+		if got, err := get(h2, time.Minute); err != nil || got != want {
 			t.Errorf("answered over %q, %v; want %s", got, err, want)
 		}
 	}
@@ -64,7 +64,7 @@ func TestHTTPOverTLSIsBounded(t *testing.T) {
 		t.Errorf("one more than %d connections is answered %q", maxConnections, got)
 	}
 	_ = idle[0].Close()
-	if got, err := get(false, 10*time.Second); err != nil {
+	if got, err := get(false, time.Minute); err != nil {
 		t.Errorf("with one less: %q, %v", got, err)
 	}
 	for _, c := range idle[1:] {

@@ -41,7 +41,7 @@ func rawDial(t *testing.T, l net.Listener) *rawPeer {
 	t.Cleanup(func() { _ = c.Close() })
 	p := &rawPeer{t, c, http2.NewFramer(c, c), 1}
 	p.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	// Who is refused may be so before he has said anything.
@@ -124,7 +124,7 @@ func (r *refusals) times(l limit) float64 {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !is() {
@@ -392,7 +392,7 @@ func TestWhoDoesNotReadIsNotRead(t *testing.T) {
 	close(s.end)
 	select {
 	case <-s.read:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("it isn't read once the write is over")
 	}
 }

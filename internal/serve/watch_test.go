@@ -29,8 +29,8 @@ func changes(t *testing.T, file string, watched ...string) <-chan string {
 
 func waitFor(t *testing.T, seen <-chan string, want string) {
 	t.Helper()
-	// Well before files would be polled.
-	deadline := time.After(pollTime / 2)
+	// Before files would be polled.
+	deadline := time.After(pollTime * 9 / 10)
 	for {
 		select {
 		case got := <-seen:

@@ -97,9 +97,14 @@ func Write(t T, dir string, p *Pair, cas ...*CA) *configv1.TLS {
 	for _, ca := range cas {
 		bundle = append(bundle, ca.PEM()...)
 	}
-	replace(t, config.GetCertificate(), p.CertificatePEM(), 0o644)
-	replace(t, config.GetKey(), p.KeyPEM(t), 0o600)
-	replace(t, config.GetCa(), bundle, 0o644)
+	put := []func(){
+		replacing(t, config.GetCertificate(), p.CertificatePEM(), 0o644),
+		replacing(t, config.GetKey(), p.KeyPEM(t), 0o600),
+		replacing(t, config.GetCa(), bundle, 0o644),
+	}
+	for _, one := range put { // once all are written: who follows them sees them change together, or nearly so
+		one()
+	}
 	return config
 }
 
@@ -155,13 +160,15 @@ func sign(t T, template, parent *x509.Certificate, key, by *ecdsa.PrivateKey) *x
 	return made
 }
 
-// replace puts a file in the place of another in one step.
-func replace(t T, path string, content []byte, mode os.FileMode) {
+// replacing writes a file, and returns what puts it in the place of another in one step.
+func replacing(t T, path string, content []byte, mode os.FileMode) (put func()) {
 	next := path + ".next"
 	if err := os.WriteFile(next, content, mode); err != nil {
 		t.Fatalf("%v", err)
 	}
-	if err := os.Rename(next, path); err != nil {
-		t.Fatalf("%v", err)
+	return func() {
+		if err := os.Rename(next, path); err != nil {
+			t.Fatalf("%v", err)
+		}
 	}
 }
