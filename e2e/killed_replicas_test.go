@@ -90,7 +90,7 @@ func (f *killedFleet) killHubs() {
 
 // hubLife is what happens between a start and the kill.
 func (f *killedFleet) hubLife(v *victim, r *rand.Rand) error {
-	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 5*time.Minute) // for up to 65 writes
 	defer cancel()
 	status, _, err := v.answers(ctx)
 	if err != nil {
@@ -220,7 +220,7 @@ func (f *killedFleet) killPods(n int) {
 
 // podLife is what happens between a start and the kill.
 func (f *killedFleet) podLife(p *pod, name string, r *rand.Rand) error {
-	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := f.compare(ctx, p, name); err != nil {
 		return err
@@ -299,7 +299,7 @@ func (f *killedFleet) settled() {
 		f.t.Fatal(err)
 	}
 	defer func() { _ = v.kill() }()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 5*time.Minute)
 	defer cancel()
 	status, _, err := v.answers(ctx)
 	if err == nil {
