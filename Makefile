@@ -48,9 +48,10 @@ lint: tools
 	hadolint --failure-threshold style Dockerfile
 	check-jsonschema --schemafile examples/policy.schema.json examples/*/policy.yaml
 
-# Unit tests and the stories of e2e/, with a real Envoy.
+# Unit tests and the stories of e2e/, with a real Envoy. The stories come near to the ten minutes that a package has by itself where a
+# machine has other work.
 unit: tools
-	go test ./...
+	go test -timeout 30m ./...
 
 # Tests of one goroutine that walk through damage, failing calls, plain values or short commands: a race detector has nothing to find there,
 # and makes each of them several times as slow.
@@ -68,7 +69,7 @@ race: tools
 
 # Only the stories, each named as it runs.
 e2e: tools
-	go test -count=1 -v ./e2e/...
+	go test -timeout 30m -count=1 -v ./e2e/...
 
 # Every fuzz function for a few seconds; FUZZTIME=10m for a hunt.
 fuzz:

@@ -18,7 +18,11 @@ func ends(t *testing.T, hub, pod *runningPod) {
 		got, err := pod.ask(t.Context(), "GET", "/v1/notes/held", key.Token)
 		underWay <- answer{got, err}
 	}()
-	<-app.arrived
+	select {
+	case <-app.arrived:
+	case got := <-underWay:
+		t.Fatalf("a request doesn't come to the application: %v, %v", got.Response, got.err)
+	}
 
 	// The hooks run at once, when the pod is told to go. That of the application waits for as long as Envoy drains.
 	c, _ := envoyOf(t)
@@ -38,9 +42,7 @@ func ends(t *testing.T, hub, pod *runningPod) {
 	}
 	pod.containers["envoy"].stop(t)
 	sidecar := rulesOf(t, "example/api").find("Deployment", "notes").Spec.Template.Spec.InitContainers[0]
-	if err := pod.probe(t.Context(), sidecar.Readiness); err != nil {
-		t.Errorf("latchkey has ended before Envoy: %v", err)
-	}
+	pod.until(t, &sidecar, "readiness", sidecar.Readiness) // fails where latchkey has ended before Envoy
 	pod.containers["latchkey"].stop(t)
 	hub.containers["latchkey"].stop(t)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds every wait for something that happens soon.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // kubelet runs the pods of manifests, each in a network of its own, by as much of the kubelet's rules as these manifests ask for:
 // the order of a start, volumes and their rights, security contexts, limits, probes that come from the node, and hooks.

@@ -35,7 +35,7 @@ func newKey(t *testing.T, hub *runningPod) (key madeKey) {
 	if err := json.Unmarshal([]byte(made), &key); err != nil {
 		t.Fatal(err)
 	}
-	latchkey(t, hub, "", "replicas", "await", "--wait", "20s")
+	latchkey(t, hub, "", "replicas", "await", "--wait", "1m")
 	return key
 }
 

@@ -152,9 +152,13 @@ func (p *pest) open() int {
 
 // wait waits until the connection ends, or the time is over.
 func (p *pest) wait(d time.Duration) {
-	stop := time.AfterFunc(d, p.changed.Broadcast)
-	defer stop.Stop()
 	until := time.Now().Add(d)
+	stop := time.AfterFunc(d, func() {
+		p.mu.Lock() // not between the look at the time and the wait
+		defer p.mu.Unlock()
+		p.changed.Broadcast()
+	})
+	defer stop.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.gone == nil && time.Now().Before(until) {

@@ -20,15 +20,10 @@ var insideProofs = []proof{
 		admin: true,
 		moved: func(t *testing.T, config, _ string) string {
 			// A cluster must name a port, so that the kernel can't choose one later.
-			l, err := net.Listen("tcp", "127.0.0.1:0")
+			_, port, err := net.SplitHostPort(freePort(t))
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, port, err := net.SplitHostPort(l.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = l.Close()
 			config = strings.Replace(config, "port_value: 10003", "port_value: 0", 1)
 			return strings.ReplaceAll(config, "port_value: 9901", "port_value: "+port)
 		},

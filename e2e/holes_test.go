@@ -254,7 +254,7 @@ func TestHolesAreReal(t *testing.T) {
 				open   bool
 			}{{open, true}, {shut, false}} {
 				// Busy machines want more time; some holes replace all of the filter, as it is printed.
-				config := strings.Replace(c.config, "timeout: 0.5s", "timeout: 5s", 1)
+				config := strings.Replace(c.config, "timeout: 0.5s", "timeout: 15s", 1)
 				o := opened{startWritten(t, up, config), pk.Token, sk.Token}
 				if !p.down {
 					o.awaitHealth(t)

@@ -121,7 +121,7 @@ func (p *pod) kill() error {
 
 // awaitRevision waits until the store is at least at a revision.
 func (p *pod) awaitRevision(ctx context.Context, revision uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

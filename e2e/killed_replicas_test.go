@@ -90,7 +90,7 @@ func (f *killedFleet) killHubs() {
 
 // hubLife is what happens between a start and the kill.
 func (f *killedFleet) hubLife(v *victim, r *rand.Rand) error {
-	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 5*time.Minute) // for up to 65 writes
 	defer cancel()
 	status, _, err := v.answers(ctx)
 	if err != nil {
@@ -220,7 +220,7 @@ func (f *killedFleet) killPods(n int) {
 
 // podLife is what happens between a start and the kill.
 func (f *killedFleet) podLife(p *pod, name string, r *rand.Rand) error {
-	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := f.compare(ctx, p, name); err != nil {
 		return err
@@ -299,7 +299,7 @@ func (f *killedFleet) settled() {
 		f.t.Fatal(err)
 	}
 	defer func() { _ = v.kill() }()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 5*time.Minute)
 	defer cancel()
 	status, _, err := v.answers(ctx)
 	if err == nil {
@@ -374,23 +374,26 @@ func (f *killedFleet) allKnown(ctx context.Context, p *pod) error {
 	if err := p.awaitRevision(ctx, f.revision); err != nil {
 		return err
 	}
-	var err error
-	eventually(f.t, "the sidecar answers", func() error {
-		var got int
-		if got, err = p.ask(ctx, kodeyTeam, f.live[0].token); err == nil && got != http.StatusOK {
-			return fmt.Errorf("a live token is answered %d", got)
-		}
-		return err
-	})
 	for _, k := range f.live {
-		if got, err := p.ask(ctx, kodeyTeam, k.token); err != nil || got != http.StatusOK {
+		if got, err := f.current(ctx, p, k.token); err != nil || got != http.StatusOK {
 			return fmt.Errorf("LOST: a live token is answered %d, %w", got, err)
 		}
 	}
 	for _, token := range f.deadAt(f.revision, 300, 300) {
-		if got, err := p.ask(ctx, kodeyTeam, token); err != nil || got != http.StatusUnauthorized {
+		if got, err := f.current(ctx, p, token); err != nil || got != http.StatusUnauthorized {
 			return fmt.Errorf("REVIVED: a revoked token is answered %d, %w", got, err)
 		}
 	}
 	return nil
+}
+
+// current is what a sidecar answers that holds a lease. On a busy machine one ends before the next begins, now and then.
+func (f *killedFleet) current(ctx context.Context, p *pod, token string) (got int, err error) {
+	eventually(f.t, "the sidecar answers", func() error {
+		if got, err = p.ask(ctx, kodeyTeam, token); err == nil && got == http.StatusServiceUnavailable {
+			return fmt.Errorf("a token is answered %d", got)
+		}
+		return nil
+	})
+	return got, err
 }

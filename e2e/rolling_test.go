@@ -17,7 +17,7 @@ import (
 )
 
 // leaveTime is what a process may take from the signal to its end, beside the delay that it was told to wait.
-const leaveTime = 5 * time.Second
+const leaveTime = 20 * time.Second
 
 // rolling is load through Envoy while those who answer it are restarted.
 type rolling struct {
@@ -58,13 +58,13 @@ func newRolling(t *testing.T) *rolling {
 func (r *rolling) begin(sockets ...string) {
 	t := r.t
 	t.Helper()
-	timeout, retries := 5*time.Second, 40
+	timeout, retries, threshold := checkTime, 300, unanswered
 	if os.Getenv("LATCHKEY_RELOADS") != "" {
-		timeout, retries = 500*time.Millisecond, 10
+		timeout, retries, threshold = 500*time.Millisecond, 10, 2
 	}
 	up := envoytest.RunUpstream(t)
 	r.envoy = envoytest.Run(t, envoytest.Config{
-		AuthzSocket: sockets[0], MoreAuthzSockets: sockets[1:], Upstream: up.Addr(), CheckTimeout: timeout, CheckRetries: retries,
+		AuthzSocket: sockets[0], MoreAuthzSockets: sockets[1:], Upstream: up.Addr(), CheckTimeout: timeout, CheckRetries: retries, UnhealthyThreshold: threshold,
 		Listeners: []envoytest.Listener{{Profile: envoytest.Hardened}},
 	})
 	r.healthy(len(sockets))
@@ -205,8 +205,8 @@ func TestRestartOfOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.gap = max(r.gap, time.Since(began))
-		// Envoy forgets a health check that failed meanwhile with the next one, a second later: two that failed one after the
-		// other would have it refuse all.
+		// Envoy forgets a health check that failed meanwhile with the next one, a second later: as many as its threshold, one
+		// after the other, would have it refuse all.
 		r.answers(2500)
 	}
 	r.end("one process, asked again", rounds)

@@ -51,7 +51,8 @@ func readiness(t *testing.T, data string) func(want grpc_health_v1.HealthCheckRe
 func TestReadinessOfASidecar(t *testing.T) {
 	f := newKilledFleet(t, 1)
 	f.load()
-	p, err := f.startPod("pod")
+	// A lease that doesn't end of itself between the kill of the hub and the question, whatever else the machine does.
+	p, err := startPod(filepath.Join(f.dir, "pod"), "pod", "--hub", "unix:"+filepath.Join(f.dir, "hub.sock"), "--max-staleness", "8s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,20 +115,26 @@ func TestASidecarStartsWithEveryHubDown(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	if p, err = startPod(data, "pod", "--config", config); err != nil {
-		t.Fatal(err)
+	soonest := time.Hour
+	for range 5 { // who waits for hubs takes longer every time, and a busy machine does now and then
+		began := time.Now()
+		if p, err = startPod(data, "pod", "--config", config); err != nil {
+			t.Fatal(err)
+		}
+		got, err := p.ask(t.Context(), kodeyTeam, f.live[0].token)
+		took := time.Since(began)
+		if err != nil || got != http.StatusOK {
+			t.Errorf("a live key is answered %d, %v\n%s", got, err, p.log.tail(10))
+		}
+		if err := p.kill(); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("it answered %s after it was executed", took.Round(time.Millisecond))
+		if soonest = min(soonest, took); soonest <= locating {
+			return
+		}
 	}
-	defer func() { _ = p.kill() }()
-	got, err := p.ask(t.Context(), kodeyTeam, f.live[0].token)
-	took := time.Since(began)
-	if err != nil || got != http.StatusOK {
-		t.Errorf("a live key is answered %d, %v\n%s", got, err, p.log.tail(10))
-	}
-	t.Logf("it answered %s after it was executed", took.Round(time.Millisecond))
-	if took > locating {
-		t.Errorf("it waits for hubs before it answers: %s", took)
-	}
+	t.Errorf("it waits for hubs before it answers: %s at least", soonest)
 }
 
 // locating is less than a sidecar waits for hubs that say nothing.

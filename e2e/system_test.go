@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,7 +28,7 @@ import (
 )
 
 // patience bounds every wait for something that happens soon.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // binary builds the latchkey command once for all tests of the package, and sidecarBinary the one for pods.
 var (
@@ -229,6 +231,13 @@ type mesh struct {
 	up    *envoytest.Upstream
 }
 
+// What Envoy has here and nowhere else, since the machine may be busy: time for a check, and health checks that may go
+// without an answer.
+const (
+	checkTime  = 10 * time.Second // no more is printed
+	unanswered = 30
+)
+
 // profiles are the two ways in which every test through Envoy is run.
 var profiles = []envoytest.Profile{envoytest.Plain, envoytest.Hardened}
 
@@ -236,9 +245,9 @@ func startMesh(tb testing.TB, authzSocket string) *mesh {
 	tb.Helper()
 	up := envoytest.RunUpstream(tb)
 	m := &mesh{up: up, envoy: envoytest.Run(tb, envoytest.Config{
-		AuthzSocket: authzSocket, Upstream: up.Addr(), GRPCUpstream: up.GRPCAddr(), CheckTimeout: 5 * time.Second, CloseDelay: 20 * time.Millisecond,
-		PolicyHeaders: []string{"x-team-id", "x-organization-id"},
-		Listeners:     []envoytest.Listener{{Profile: envoytest.Plain}, {Profile: envoytest.Hardened}},
+		AuthzSocket: authzSocket, Upstream: up.Addr(), GRPCUpstream: up.GRPCAddr(), CheckTimeout: checkTime, CloseDelay: 20 * time.Millisecond,
+		PolicyHeaders: []string{"x-team-id", "x-organization-id"}, UnhealthyThreshold: unanswered,
+		Listeners: []envoytest.Listener{{Profile: envoytest.Plain}, {Profile: envoytest.Hardened}},
 	})}
 	m.awaitLatchkey(tb)
 	return m
@@ -277,14 +286,21 @@ func eventually(tb testing.TB, what string, f func() error) {
 	}
 }
 
+// freePort returns an address that nobody listens at. Its port is below those that kernels give to who asks for any: such a
+// one would be somebody else's now and then by the time that a process listens there.
 func freePort(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	const first, end = 12_000, 32_000
+	var err error
+	for range 100 {
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(end-first)))); err == nil {
+			_ = l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	tb.Fatal(err)
+	return ""
 }
 
 // logBuffer keeps what a process writes.

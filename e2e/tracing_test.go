@@ -126,7 +126,7 @@ func TestOneTraceThroughEnvoyAndUs(t *testing.T) {
 	s.load(t, w)
 	up := envoytest.RunUpstream(t)
 	envoy := envoytest.Run(t, envoytest.Config{
-		AuthzSocket: s.socket(), Upstream: up.Addr(), CheckTimeout: 5 * time.Second, Traces: r.address,
+		AuthzSocket: s.socket(), Upstream: up.Addr(), CheckTimeout: checkTime, UnhealthyThreshold: unanswered, Traces: r.address,
 		Listeners: []envoytest.Listener{{Profile: envoytest.Hardened}},
 	})
 	secret := slices.IndexFunc(w.Keys, func(k oracle.Key) bool {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -248,9 +249,6 @@ func TestKilledUsage(t *testing.T) {
 	kills := number(t, "LATCHKEY_USAGE_KILLS", 8)
 	f := newUsedFleet(t, kills)
 	began := time.Now()
-	// Of what a sidecar answered until then it must have written down all but what came in its last interval; the disk
-	// of a busy machine takes its time.
-	const slack = 2 * time.Second
 	var underway, lastInterval int
 	var all, pods sync.WaitGroup
 	all.Go(func() { f.killUsageHubs() })
@@ -273,6 +271,8 @@ func TestKilledUsage(t *testing.T) {
 					all, cut := f.drive(p, driver)
 					done <- driven{all, cut}
 				}()
+				written := make(chan time.Time, 1)
+				go func() { written <- p.writtenUntil(f.t.Context()) }()
 				select {
 				case <-time.After(time.Duration(500+r.IntN(4000)) * time.Millisecond):
 				case <-f.failed:
@@ -286,7 +286,7 @@ func TestKilledUsage(t *testing.T) {
 				}
 				d := <-done
 				answered, cut := d.all, d.cut
-				f.note(answered, at.Add(-usageFlush-slack))
+				f.note(answered, <-written)
 				f.mu.Lock()
 				underway += cut
 				for _, a := range answered {
@@ -315,18 +315,50 @@ func TestKilledUsage(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = p.kill() }()
-		eventually(t, "nothing is left to report", func() error { return p.metric(t.Context(), "latchkey_usage_pending_batches", 0) })
+		eventually(t, "nothing is left to report", func() error {
+			at, err := p.gauge(t.Context(), lastFlush)
+			if err == nil && at == 0 {
+				err = errors.New("its file may not be open yet")
+			}
+			if err != nil {
+				return err
+			}
+			return p.metric(t.Context(), "latchkey_usage_pending_batches", 0)
+		})
 	}
-	got, err := f.counted(t.Context(), v)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var got map[string]map[string]int
+	eventually(t, "the hub tells of usage", func() error {
+		got, err = f.counted(t.Context(), v)
+		return err
+	})
 	lost, err := f.compareUsage(got, underway)
 	if err != nil {
 		t.Error(err)
 	}
 	t.Logf("%d kills (%d of the hub) in %s; %d checks answered; %d lost, %d had been answered in the last %s before a sidecar's kill; %d were under way at a kill; none counted twice",
 		f.kills.Load(), f.hubs.Load(), time.Since(began).Round(time.Second), f.total, lost, lastInterval, usageFlush, underway)
+}
+
+// lastFlush is the metric that says when a sidecar has last written down what it counted.
+const lastFlush = "latchkey_usage_last_flush_timestamp_seconds"
+
+// writtenUntil looks at a sidecar until it is killed, and returns a moment: what it had answered by then is written down, however
+// long the disk took.
+func (p *pod) writtenUntil(ctx context.Context) (until time.Time) {
+	var next, looked time.Time
+	for was := 0.0; !p.killed.Load(); wait(20 * time.Millisecond) {
+		at := time.Now()
+		now, err := p.gauge(ctx, lastFlush)
+		if err != nil {
+			continue
+		}
+		if now != was {
+			// A write has ended since the last look. It began when the one before had ended, which was after next.
+			until, next, was = next, looked, now
+		}
+		looked = at
+	}
+	return until
 }
 
 // drive presents keys until the sidecar is killed, and returns what was answered, and how many checks had no answer.

@@ -16,7 +16,7 @@ import (
 // adminClient never goes through a proxy: the admin interface is on this machine.
 var adminClient = &http.Client{
 	Transport: &http.Transport{DisableKeepAlives: true},
-	Timeout:   10 * time.Second,
+	Timeout:   30 * time.Second,
 }
 
 // get reads one page of the admin interface.

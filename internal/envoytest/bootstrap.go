@@ -55,6 +55,7 @@ type view struct {
 	AuthzHardened  bool
 	CheckTimeout   time.Duration
 	HealthInterval time.Duration
+	Unhealthy      int // health checks in a row
 	CloseDelay     time.Duration
 	Upstreams      []upstreamView
 	GRPC           bool
@@ -121,6 +122,7 @@ func newView(cfg Config) view {
 		CheckRetries:   cfg.CheckRetries,
 		CheckTimeout:   cfg.CheckTimeout,
 		HealthInterval: cfg.HealthInterval,
+		Unhealthy:      cfg.UnhealthyThreshold,
 		CloseDelay:     cfg.CloseDelay,
 		GRPC:           cfg.GRPCUpstream != "",
 		Upstreams:      []upstreamView{newUpstreamView(clusterUpstream, cfg.Upstream, false)},

@@ -81,6 +81,10 @@ type Config struct {
 	// HealthInterval is the time between two health checks of the authorization
 	// server by Hardened listeners; one second by default.
 	HealthInterval time.Duration
+	// UnhealthyThreshold is how many health checks have to go without an answer, one after the other,
+	// until Hardened listeners refuse everything; 2 by default. One that says NOT_SERVING is believed
+	// at once. Busy machines want more.
+	UnhealthyThreshold int
 	// Traces is the host:port of an OTLP receiver over gRPC that Envoy sends its spans to:
 	// every request is traced then. Empty means none is.
 	Traces string
@@ -186,8 +190,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.HealthInterval == 0 {
 		c.HealthInterval = time.Second
 	}
-	if c.CheckRetries < 0 {
-		bad("Config.CheckRetries must not be negative")
+	if c.UnhealthyThreshold == 0 {
+		c.UnhealthyThreshold = 2
+	}
+	if c.CheckRetries < 0 || c.UnhealthyThreshold < 0 {
+		bad("Config.CheckRetries and UnhealthyThreshold must not be negative")
 	}
 	if c.CheckTimeout < 0 || c.HealthInterval < 0 || c.CloseDelay < 0 {
 		bad("Config.CheckTimeout, HealthInterval and CloseDelay must not be negative")

@@ -38,13 +38,20 @@ func newWorld(t *testing.T) world {
 			},
 		})
 	}
-	return world{
-		authz:    a,
-		upstream: u,
-		envoy: envoytest.Run(t, envoytest.Config{
-			AuthzSocket: socket, Upstream: u.Addr(), GRPCUpstream: u.GRPCAddr(),
-			Listeners: listeners, PolicyHeaders: []string{"x-api-key", "X-Team-Id"}, CheckTimeout: 2 * time.Second,
-		}),
+	e := envoytest.Run(t, envoytest.Config{
+		AuthzSocket: socket, Upstream: u.Addr(), GRPCUpstream: u.GRPCAddr(),
+		Listeners: listeners, PolicyHeaders: []string{"x-api-key", "X-Team-Id"},
+		CheckTimeout: 10 * time.Second, UnhealthyThreshold: 30, // the machine may be busy
+	})
+	// The first health check may have had no answer in its second.
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		n, err := e.Healthy(t.Context(), "latchkey")
+		if err == nil && n == 1 {
+			return world{authz: a, upstream: u, envoy: e}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d authorization servers are healthy, %v", n, err)
+		}
 	}
 }
 
@@ -280,7 +287,7 @@ func testWebSocket(t *testing.T, w world, p envoytest.Profile) {
 func testAccessLog(t *testing.T, w world, p envoytest.Profile) {
 	id := "log-" + string(p)
 	h1(t, w.addr(p), get("/v1/chat?key=secret", "403", id))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	entries, err := w.envoy.AccessLog(ctx, id)
 	if err != nil || len(entries) != 1 {

@@ -25,7 +25,7 @@ type GRPCResponse struct {
 
 // GRPC makes one unary call of any method, such as /pkg.Service/Method, with grpc-go
 // on a new connection. host is the :authority. A status other than OK is no error; an
-// error means that the call could not be made or that time ran out (15 s unless ctx
+// error means that the call could not be made or that time ran out (a minute unless ctx
 // says), which grpc-go alone would report like an answer of the server.
 func GRPC(ctx context.Context, addr, host, method string, fields []Field, msg []byte) (GRPCResponse, error) {
 	if _, ok := ctx.Deadline(); !ok {

@@ -10,7 +10,7 @@ import (
 
 // H1 writes raw to a new connection, as it is, and reads one response. A connection
 // that the server closes is no error but an Ending; an error means that the connection
-// could not be made, that time ran out (15 s unless ctx says), or that what came is not
+// could not be made, that time ran out (a minute unless ctx says), or that what came is not
 // HTTP. HEAD and CONNECT are known by raw's first word.
 func H1(ctx context.Context, addr string, raw []byte) (Response, error) {
 	responses, err := H1Each(ctx, addr, raw, 1)

@@ -28,7 +28,7 @@ const (
 // out on purpose. The body is at most 65535 bytes; nil ends the stream with the headers.
 //
 // A stream or connection that the server ends is no error but an Ending; an error means
-// that the connection could not be made, time ran out (15 s unless ctx says), or the
+// that the connection could not be made, time ran out (a minute unless ctx says), or the
 // server broke the protocol. An extended CONNECT that succeeds is answered by its
 // response header: what would follow is the tunnel, which is closed.
 func H2(ctx context.Context, addr string, fields []Field, body []byte) (Response, error) {

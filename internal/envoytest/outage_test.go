@@ -10,10 +10,13 @@ import (
 	"github.com/latchkey/latchkey/internal/envoytest"
 )
 
-// await polls until a request gets the wanted status; it fails the test after 20 s.
+// patience bounds every wait for something that happens soon.
+const patience = 30 * time.Second
+
+// await polls until a request gets the wanted status.
 func await(t *testing.T, addr, token string, want int) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		resp := h1(t, addr, get("/v1/chat", token, ""))
 		if resp.Status == want {
@@ -31,7 +34,7 @@ func TestOutage(t *testing.T) {
 	socket := newSocket(t)
 	u := envoytest.RunUpstream(t)
 	e := envoytest.Run(t, envoytest.Config{
-		AuthzSocket: socket, Upstream: u.Addr(), CheckTimeout: 2 * time.Second, HealthInterval: 100 * time.Millisecond,
+		AuthzSocket: socket, Upstream: u.Addr(), CheckTimeout: 10 * time.Second, HealthInterval: 100 * time.Millisecond,
 		Listeners: []envoytest.Listener{{Profile: envoytest.Plain}, {Profile: envoytest.Hardened}},
 	})
 	plain, hardened := e.Addr("plain"), e.Addr("hardened")

@@ -53,7 +53,7 @@ type Response struct {
 }
 
 // defaultDeadline bounds an exchange whose context has no deadline.
-const defaultDeadline = 15 * time.Second
+const defaultDeadline = time.Minute
 
 // dial connects, and bounds everything on the connection by the context's deadline and
 // cancellation. The caller calls done when finished with it.

@@ -1,6 +1,9 @@
 package envoytest
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // TB is the part of testing.TB that Run needs; the demo command links this package,
 // and should not link the testing package with it.
@@ -19,6 +22,9 @@ func Run(tb TB, cfg Config) *Envoy {
 	tb.Helper()
 	if cfg.Dir == "" {
 		cfg.Dir = tb.TempDir()
+	}
+	if cfg.StartTimeout == 0 {
+		cfg.StartTimeout = 2 * time.Minute // others may start a dozen at the same time
 	}
 	e, err := Start(context.Background(), cfg)
 	if err != nil {

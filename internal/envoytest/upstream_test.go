@@ -1,10 +1,12 @@
 package envoytest_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey/latchkey/internal/envoytest"
 )
@@ -80,7 +82,9 @@ func TestUpstreamForgets(t *testing.T) {
 	for i := range requests {
 		fmt.Fprintf(&raw, "HEAD / HTTP/1.1\r\nx-case: c%d\r\n\r\n", i)
 	}
-	resps, err := envoytest.H1Each(t.Context(), u.Addr(), []byte(raw.String()), requests)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // for sixteen thousand answers
+	defer cancel()
+	resps, err := envoytest.H1Each(ctx, u.Addr(), []byte(raw.String()), requests)
 	if err != nil || resps[requests-1].Status != 200 {
 		t.Fatalf("%+v, %v", resps[requests-1], err)
 	}
