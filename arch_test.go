@@ -66,7 +66,7 @@ var mayImport = []importRule{
 	{"bench/proc", nil, "starts, ends and measures processes, whatever they are"},
 	{"bench/stock", []string{"key", "directory", "storage"}, "the store that is measured with"},
 	{"bench", []string{"..."}, "a main that runs the others and the product"},
-	{"bench/fleet", []string{"bench/load", "bench/proc", "bench/stock", "examples", "internal/envoytest", "internal/link/linktest", "proto/..."}, "a main that runs hubs and sidecars, and plays the other replicas by the protocol alone"},
+	{"bench/fleet", []string{"bench/load", "bench/proc", "bench/stock", "examples", "internal/envoytest", "internal/freeport", "internal/link/linktest", "proto/..."}, "a main that runs hubs and sidecars, and plays the other replicas by the protocol alone"},
 }
 
 // onlyIn says who alone may import a package, ours or not, outside tests.

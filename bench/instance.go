@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/latchkey/latchkey/bench/load"
 	"github.com/latchkey/latchkey/bench/proc"
+	"github.com/latchkey/latchkey/internal/freeport"
 )
 
 // address is where a subject listens.
@@ -92,17 +90,8 @@ func (b *bench) vacant(w way) (address, error) {
 		b.sockets++
 		return address{"unix", b.file(fmt.Sprintf("%d.sock", b.sockets))}, nil
 	}
-	// Below the ports that kernels give to who asks for any: such a one would be somebody else's now and then by the time that a
-	// server listens there.
-	const first, end = 12_000, 32_000
-	var err error
-	for range 100 {
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(end-first)))); err == nil {
-			return address{"tcp", l.Addr().String()}, l.Close()
-		}
-	}
-	return address{}, err
+	target, err := freeport.Address()
+	return address{"tcp", target}, err
 }
 
 // awaitAnswers waits until the first requests are answered as they should.

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +19,7 @@ import (
 
 	"github.com/latchkey/latchkey/e2e/world"
 	"github.com/latchkey/latchkey/internal/envoytest"
+	"github.com/latchkey/latchkey/internal/freeport"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	"github.com/latchkey/latchkey/proto/latchkey/admin/v1/adminv1connect"
 
@@ -286,21 +285,14 @@ func eventually(tb testing.TB, what string, f func() error) {
 	}
 }
 
-// freePort returns an address that nobody listens at. Its port is below those that kernels give to who asks for any: such a
-// one would be somebody else's now and then by the time that a process listens there.
+// freePort returns an address that nobody listens at.
 func freePort(tb testing.TB) string {
 	tb.Helper()
-	const first, end = 12_000, 32_000
-	var err error
-	for range 100 {
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(end-first)))); err == nil {
-			_ = l.Close()
-			return l.Addr().String()
-		}
+	address, err := freeport.Address()
+	if err != nil {
+		tb.Fatal(err)
 	}
-	tb.Fatal(err)
-	return ""
+	return address
 }
 
 // logBuffer keeps what a process writes.

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/latchkey/latchkey/bench/proc"
+	"github.com/latchkey/latchkey/internal/freeport"
 	adminv1 "github.com/latchkey/latchkey/proto/latchkey/admin/v1"
 	logv1 "github.com/latchkey/latchkey/proto/latchkey/log/v1"
 	replicav1 "github.com/latchkey/latchkey/proto/latchkey/replica/v1"
@@ -43,7 +44,7 @@ func (f *fleet) startHub(ctx context.Context, s *store, l link) (_ *hub, err err
 	h := &hub{store: s, debugPort: newDebugPort(f.socket()), admin: newCaller(filepath.Join(s.dir, "admin.sock"))}
 	args := []string{"serve", "--policy", f.policy, "--data", s.dir, "--listen", "unix:" + f.socket(), "--http", "unix:" + h.path}
 	if l == overTLS {
-		if h.addr, err = vacant(); err != nil {
+		if h.addr, err = freeport.Address(); err != nil {
 			return nil, err
 		}
 		h.net, h.at, h.tls = "tcp", h.addr, f.certificates.client
@@ -60,15 +61,6 @@ func (f *fleet) startHub(ctx context.Context, s *store, l link) (_ *hub, err err
 		return nil, err
 	}
 	return h, nil
-}
-
-// vacant returns an address that nobody listens at.
-func vacant() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // dial connects as a replica does.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -24,6 +23,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/latchkey/latchkey/internal/envoytest"
+	"github.com/latchkey/latchkey/internal/freeport"
 )
 
 // shellPatience is how long one command of a document may take.
@@ -324,23 +324,10 @@ func eventually(t *testing.T, what string, holds func() error) {
 	}
 }
 
-// freeAddress returns an address that nobody listens at. Its port isn't one of
-// those that the kernel gives out by itself, which another process could have got
-// before it is used.
-func freeAddress() (string, error) {
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000)))
-		if err != nil {
-			continue
-		}
-		return l.Addr().String(), l.Close()
-	}
-	return "", errors.New("no port is free")
-}
-
+// mustBeFree returns an address that nobody listens at.
 func mustBeFree(t *testing.T) string {
 	t.Helper()
-	address, err := freeAddress()
+	address, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/latchkey/latchkey/internal/envoytest"
+	"github.com/latchkey/latchkey/internal/freeport"
 	"github.com/latchkey/latchkey/internal/link/linktest"
 )
 
@@ -377,7 +378,7 @@ func cmdPort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: port VARIABLE")
 	}
-	address, err := freeAddress()
+	address, err := freeport.Address()
 	ts.Check(err)
 	_, port, err := net.SplitHostPort(address)
 	ts.Check(err)
