@@ -259,9 +259,10 @@ func (db *DB) publish(w *write) Position {
 // files: what is written to a file without a name is lost, and no error tells.
 // It returns ErrDamaged for a file of which bbolt must not be asked: see askable.
 func (db *DB) inPlace() error {
+	least := db.size.Load()
 	size, err := sameFile(db.folder.file(), db.opened)
 	if err == nil {
-		err = db.askable(size)
+		err = db.askable(size, least)
 	}
 	if db.marks == nil {
 		return err
@@ -274,9 +275,10 @@ func (db *DB) inPlace() error {
 
 // askable returns ErrDamaged for a file in its place that bbolt must not be asked about. bbolt looks at its meta pages
 // with its locks held, and a fault or a panic there leaves them so: whoever asks next, or closes it, waits for ever. So
-// the file must be as long as it was, and have a meta page that can be read.
-func (db *DB) askable(size int64) error {
-	if size < db.size.Load() {
+// the file must be as long as it was, and have a meta page that can be read. least is how long it was before it was looked
+// at: a write may have made it longer since.
+func (db *DB) askable(size, least int64) error {
+	if size < least {
 		return &DamageError{Reason: "truncated", Problems: []error{
 			fmt.Errorf("%s was cut off at %d bytes under the running process: restore a backup (latchkey db restore)", db.folder.file(), size),
 		}}

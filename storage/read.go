@@ -305,8 +305,9 @@ func (db *DB) readKnown(f func(*bbolt.Tx, Position) error) error {
 	db.file.RLock()
 	defer db.file.RUnlock()
 	at := db.Position()
+	least := db.size.Load()
 	if size, err := sameFile(db.folder.file(), db.opened); err == nil {
-		if err := db.askable(size); err != nil {
+		if err := db.askable(size, least); err != nil {
 			return err
 		}
 	}

@@ -175,6 +175,7 @@ func (x *exchange) reserve(db *DB, at Position) error {
 func (db *DB) keepDamaged() {
 	reason := ""
 	var d *DamageError
+	least := db.size.Load()
 	switch size, err := sameFile(db.folder.file(), db.opened); {
 	case err != nil:
 		return
@@ -182,7 +183,7 @@ func (db *DB) keepDamaged() {
 		reason = d.Reason
 	case db.broken != nil:
 		reason = "page"
-	case errors.As(db.askable(size), &d):
+	case errors.As(db.askable(size, least), &d):
 		reason = d.Reason
 	default:
 		return
