@@ -296,7 +296,7 @@ func TestAnHonestStoryIsBelieved(t *testing.T) {
 	for name, says := range map[string]func(*story) responses{"snapshot": (*story).snapshot, "entries": (*story).log} {
 		s := tell(t, h.db, at)
 		_, target := startLiar(t, says(s))
-		r := startReplica(t, copied(t, r.dir), time.Second, target)
+		r := startReplica(t, copied(t, r.dir), time.Hour, target) // which is patient: there is one session alone
 		await(t, r.db, h.db.Position())
 		if !revoked(r.db, 1) {
 			t.Errorf("%s: it isn't applied", name)
