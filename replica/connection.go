@@ -25,6 +25,8 @@ const (
 	patienceLeast = 2 * time.Second
 	// lookAround is how often it is looked whether another hub is further ahead.
 	lookAround = 30 * time.Second
+	// tellTime is how long a hub may take to hear why a session ends.
+	tellTime = 5 * time.Second
 )
 
 // refused reports whether an error is that of a hub whose world the replica doesn't take.
@@ -32,8 +34,12 @@ func refused(err error) bool {
 	return errors.Is(err, ErrOlder) || errors.Is(err, ErrOther) || errors.Is(err, ErrForeign) || errors.Is(err, ErrRevives)
 }
 
-// errAhead is returned where another hub is further ahead.
-var errAhead = errors.New("another hub is further ahead")
+var (
+	// errAhead is returned where another hub is further ahead.
+	errAhead = errors.New("another hub is further ahead")
+	// errUnheard is returned where a hub has ended the session: why, reading tells.
+	errUnheard = errors.New("the hub has ended the session")
+)
 
 // connection is one session with a hub.
 type connection struct {
@@ -47,6 +53,7 @@ type connection struct {
 	hubAt    storage.Position // where the hub is at least
 	came     chan *replicav1.FollowResponse
 	lost     chan error // why nothing more comes; once
+	over     bool       // that was taken
 	fetch    *fetch     // of a snapshot that is coming
 	moved    time.Time  // when something that leads on was last taken
 	further  int        // how often another hub was seen further ahead
@@ -153,9 +160,10 @@ func (c *connection) run() error {
 			for err == nil && len(c.came) > 0 {
 				err = c.take(<-c.came)
 			}
-			if err == nil {
+			if err == nil || errors.Is(err, errUnheard) {
 				err = why
 			}
+			c.over = true
 		case <-tick.C:
 			if now, _ := c.pace(); now != every {
 				every = now
@@ -168,9 +176,26 @@ func (c *connection) run() error {
 		case found := <-c.others:
 			err = c.compare(found)
 		}
+		if errors.Is(err, errUnheard) {
+			err = c.ending()
+		}
 		if err != nil {
 			c.tell(err)
 			return err
+		}
+	}
+}
+
+// ending waits for the end of a session that is to come, and returns why it ends. What comes before is thrown away.
+func (c *connection) ending() error {
+	for {
+		select {
+		case <-c.came:
+		case why := <-c.lost:
+			c.over = true
+			return why
+		case <-c.ctx.Done():
+			return c.ctx.Err()
 		}
 	}
 }
@@ -188,8 +213,14 @@ func (c *connection) tell(err error) {
 	default:
 		return
 	}
-	// Nobody waits for an answer.
-	_ = c.stream.Send(&replicav1.FollowRequest{Message: &replicav1.FollowRequest_Trouble{Trouble: &replicav1.Trouble{Text: text}}})
+	err = c.send(&replicav1.FollowRequest{Message: &replicav1.FollowRequest_Trouble{Trouble: &replicav1.Trouble{Text: text}}})
+	if err != nil || c.over || c.stream.CloseSend() != nil {
+		return
+	}
+	// A stream that is broken off takes with it what the hub hasn't read yet. One that is closed the hub ends once it has.
+	late := time.AfterFunc(tellTime, c.cancel)
+	defer late.Stop()
+	_ = c.ending()
 }
 
 // troubleText is an error as a hub shows it.
@@ -233,7 +264,13 @@ func (c *connection) ask(now Instant) error {
 	return c.send(&replicav1.FollowRequest{Message: &replicav1.FollowRequest_Ask{Ask: &replicav1.Ask{Number: number}}})
 }
 
-func (c *connection) send(m *replicav1.FollowRequest) error { return c.stream.Send(m) }
+func (c *connection) send(m *replicav1.FollowRequest) error {
+	err := c.stream.Send(m)
+	if errors.Is(err, io.EOF) {
+		return errUnheard
+	}
+	return err
+}
 
 // take takes one message, and what else has come of the same kind.
 func (c *connection) take(m *replicav1.FollowResponse) error {
