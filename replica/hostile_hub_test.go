@@ -260,7 +260,11 @@ func TestHostileHubs(t *testing.T) {
 			before.puts = slices.Clone(old.puts)
 			l, target := startLiar(t, c.lie(t, s, &before, at))
 			way := newRoute(target)
-			r := startReplica(t, copied(t, r.dir), time.Second, Target{Name: "hub", Connection: way})
+			limit := time.Hour // by which the replica is patient, but where the lie is silence
+			if c.why == ErrSilent {
+				limit = time.Second
+			}
+			r := startReplica(t, copied(t, r.dir), limit, Target{Name: "hub", Connection: way})
 			select {
 			case <-l.ended:
 			case <-time.After(soon):
