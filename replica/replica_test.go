@@ -63,7 +63,7 @@ func TestFollow(t *testing.T) {
 	if got := receipt(t, h.Hub, at); !got.Complete() || got.Applied != 1 || !revoked(r.db, 8) {
 		t.Errorf("after it came back: %+v", got)
 	}
-	if h.spools.made != 1 {
-		t.Errorf("%d snapshots were made for one replica that goes on", h.spools.made)
+	if n := h.spools.count(); n != 1 {
+		t.Errorf("%d snapshots were made for one replica that goes on", n)
 	}
 }

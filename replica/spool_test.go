@@ -36,6 +36,13 @@ func get(t *testing.T, s *spools) *spool {
 	return one
 }
 
+// count returns how many snapshots were made.
+func (s *spools) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.made
+}
+
 // usable reports whether the file of a snapshot is open.
 func usable(one *spool) bool {
 	_, err := one.file.Stat()
