@@ -58,6 +58,12 @@ func locate(ctx context.Context, hubs []Target) (found []located, err error) {
 				enough = timer.C
 			}
 		case <-enough:
+			// What came in time counts, also where it wasn't looked at in time.
+			for len(answers) > 0 {
+				if one := <-answers; one.err == nil {
+					found = append(found, one)
+				}
+			}
 			return found, nil
 		}
 	}

@@ -25,6 +25,8 @@ const (
 	patienceLeast = 2 * time.Second
 	// lookAround is how often it is looked whether another hub is further ahead.
 	lookAround = 30 * time.Second
+	// tellTime is how long a hub may take to hear why a session ends.
+	tellTime = 5 * time.Second
 )
 
 // refused reports whether an error is that of a hub whose world the replica doesn't take.
@@ -47,6 +49,7 @@ type connection struct {
 	hubAt    storage.Position // where the hub is at least
 	came     chan *replicav1.FollowResponse
 	lost     chan error // why nothing more comes; once
+	over     bool       // that was taken
 	fetch    *fetch     // of a snapshot that is coming
 	moved    time.Time  // when something that leads on was last taken
 	further  int        // how often another hub was seen further ahead
@@ -156,6 +159,7 @@ func (c *connection) run() error {
 			if err == nil {
 				err = why
 			}
+			c.over = true
 		case <-tick.C:
 			if now, _ := c.pace(); now != every {
 				every = now
@@ -188,8 +192,23 @@ func (c *connection) tell(err error) {
 	default:
 		return
 	}
-	// Nobody waits for an answer.
-	_ = c.stream.Send(&replicav1.FollowRequest{Message: &replicav1.FollowRequest_Trouble{Trouble: &replicav1.Trouble{Text: text}}})
+	err = c.send(&replicav1.FollowRequest{Message: &replicav1.FollowRequest_Trouble{Trouble: &replicav1.Trouble{Text: text}}})
+	if err != nil || c.over || c.stream.CloseSend() != nil {
+		return
+	}
+	// A stream that is broken off takes with it what the hub hasn't read yet. One that is closed the hub ends once it has.
+	late := time.After(tellTime)
+	for {
+		select {
+		case <-c.came:
+		case <-c.lost:
+			return
+		case <-late:
+			return
+		case <-c.ctx.Done():
+			return
+		}
+	}
 }
 
 // troubleText is an error as a hub shows it.

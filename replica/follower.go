@@ -352,7 +352,9 @@ func (f *Follower) ended(welcomed bool, err error) {
 func (f *Follower) watchSuspends(ctx context.Context) {
 	tick := time.NewTicker(suspendCheck)
 	defer tick.Stop()
-	apart := sinceBoot() - time.Since(processStart)
+	// In this order, and below in the other, lest a process that is stopped between two looks take that for a suspension.
+	awake := time.Since(processStart)
+	apart := sinceBoot() - awake
 	for {
 		select {
 		case <-ctx.Done():

@@ -38,6 +38,7 @@ func (r *reader) Context() context.Context { return r.ctx }
 
 func (r *reader) Header() (metadata.MD, error) { return nil, nil }
 func (r *reader) SendMsg(any) error            { return nil }
+func (r *reader) CloseSend() error             { return nil }
 
 func (r *reader) RecvMsg(into any) error {
 	if len(r.says) == 0 {

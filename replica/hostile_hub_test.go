@@ -260,7 +260,11 @@ func TestHostileHubs(t *testing.T) {
 			before.puts = slices.Clone(old.puts)
 			l, target := startLiar(t, c.lie(t, s, &before, at))
 			way := newRoute(target)
-			r := startReplica(t, copied(t, r.dir), time.Second, Target{Name: "hub", Connection: way})
+			limit := time.Hour // by which the replica is patient, but where the lie is silence
+			if c.why == ErrSilent {
+				limit = time.Second
+			}
+			r := startReplica(t, copied(t, r.dir), limit, Target{Name: "hub", Connection: way})
 			select {
 			case <-l.ended:
 			case <-time.After(soon):
@@ -296,7 +300,7 @@ func TestAnHonestStoryIsBelieved(t *testing.T) {
 	for name, says := range map[string]func(*story) responses{"snapshot": (*story).snapshot, "entries": (*story).log} {
 		s := tell(t, h.db, at)
 		_, target := startLiar(t, says(s))
-		r := startReplica(t, copied(t, r.dir), time.Second, target)
+		r := startReplica(t, copied(t, r.dir), time.Hour, target) // which is patient: there is one session alone
 		await(t, r.db, h.db.Position())
 		if !revoked(r.db, 1) {
 			t.Errorf("%s: it isn't applied", name)

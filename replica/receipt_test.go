@@ -86,11 +86,18 @@ func TestAwaitEndsWhenAllHaveApplied(t *testing.T) {
 // A receipt comes when the last lease of those that don't know the write has ended, without anybody saying a word.
 func TestAwaitEndsWithTheLeases(t *testing.T) {
 	h := hubWith(t, 5)
-	leased(t, h, 1, 400*time.Millisecond)
-	leased(t, h, 2, 700*time.Millisecond)
-	at := revoke(t, h.db, record(1).ID)
-	began := time.Now()
-	r := h.Await(now(t), at)
+	var at storage.Position
+	var r Receipt
+	// On a machine that is busy they may be over before the write is there: they are given anew then, and longer.
+	for try, unit := 0, 100*time.Millisecond; try < 4; try, unit = try+1, 3*unit {
+		began := time.Now()
+		leased(t, h, 1, 4*unit)
+		leased(t, h, 2, 7*unit)
+		at = revoke(t, h.db, record(try).ID)
+		if r = h.Await(now(t), at); len(r.Missing) == 2 || time.Since(began) < 4*unit {
+			break
+		}
+	}
 	if r.Complete() || len(r.Missing) != 2 || r.Missing[0].Name != "pod-1" || !r.Ends.After(r.Missing[0].Ends) {
 		t.Errorf("they are missing by the end of their leases: %+v", r)
 	}
@@ -98,8 +105,8 @@ func TestAwaitEndsWithTheLeases(t *testing.T) {
 	if r = comes(t, awaiting(t.Context(), h, at)); !r.Complete() || r.Replicas != 0 {
 		t.Errorf("%+v", r)
 	}
-	if time.Now().Before(ends) || time.Since(began) > soon/2 {
-		t.Errorf("the leases ended %v, and the receipt came after %v", ends, time.Since(began))
+	if late := time.Since(ends); late < 0 || late > soon/2 {
+		t.Errorf("the receipt came %v after the last of the leases had ended", late)
 	}
 }
 

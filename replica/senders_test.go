@@ -204,6 +204,7 @@ func stay(ctx context.Context, h *hubProcess, target Target, id string, entries 
 // What comes while a replica is served is looked at again, by one sender at a time, until it is retired.
 func TestTurns(t *testing.T) {
 	q := newSenders()
+	q.watched = true // no other senders take the place of this one, however long it takes
 	one, other, gone := &subscription{}, &subscription{}, &subscription{}
 	q.wake(one) // a write before the Welcome
 	if len(q.queue) != 0 {

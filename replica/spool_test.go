@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/latchkey/latchkey/key"
 	"github.com/latchkey/latchkey/storage"
@@ -35,6 +34,13 @@ func get(t *testing.T, s *spools) *spool {
 		t.Fatal(err)
 	}
 	return one
+}
+
+// count returns how many snapshots were made.
+func (s *spools) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.made
 }
 
 // usable reports whether the file of a snapshot is open.
@@ -87,11 +93,11 @@ func TestOneSnapshotForMany(t *testing.T) {
 func TestASnapshotIsLetGoOf(t *testing.T) {
 	s, _ := newTestSpools(t)
 	one := get(t, s)
-	s.tidy(time.Now().Add(spoolIdle - time.Second))
+	s.tidy(one.used.Add(spoolIdle))
 	if s.newest != one {
 		t.Error("it was let go of early")
 	}
-	s.tidy(time.Now().Add(spoolIdle + time.Minute))
+	s.tidy(one.used.Add(spoolIdle + 1))
 	if s.newest != nil || !usable(one) {
 		t.Error("it isn't let go of, or is gone while it is read")
 	}

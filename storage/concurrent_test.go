@@ -3,6 +3,9 @@ package storage_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -118,4 +121,42 @@ func TestConflictingWritersLoseNothing(t *testing.T) {
 	if got := lookUp(db, r.ID); len(got.Description) != writers*each || got.Revision != writers*each+1 {
 		t.Errorf("%d changes at revision %d, want %d", len(got.Description), got.Revision, writers*each)
 	}
+}
+
+// The file grows under those who read it: what one of them knew of its length before isn't held against it.
+func TestReadersOfAFileThatGrows(t *testing.T) {
+	const writes = 300
+	dir := filepath.Join(quickDir(t), "data")
+	db := mustOpen(t, dir, storage.Options{})
+	room := int64(db.Bolt().AllocSize)
+	mustClose(t, db)
+	// Without the room that it begins with, and with little more each time: with each write it grows.
+	path := filepath.Join(dir, storage.FileName)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, info.Size()-room); err != nil {
+		t.Fatal(err)
+	}
+	db = mustOpen(t, dir, storage.Options{})
+	defer mustClose(t, db)
+	db.Bolt().AllocSize = 4096
+	var stop atomic.Bool
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for !stop.Load() {
+				if _, err := db.Log(db.Position().Revision, 1); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := range writes {
+		commit(t, db, storage.Change{Policies: map[string][]byte{fmt.Sprint("p", i): make([]byte, 20_000)}})
+	}
+	stop.Store(true)
+	readers.Wait()
 }

@@ -79,8 +79,12 @@ func TestKilledReplicaLosesNothing(t *testing.T) {
 	hubDir, dir := storagetest.Dir(t), storagetest.Dir(t)
 	var latest uint64
 	steps := 0
-	for range kills {
-		for _, line := range writeAndKill(t, dir, mathrand.IntN(12), childHub+"="+hubDir) {
+	for n := range kills {
+		after := mathrand.IntN(12)
+		if n == kills-1 { // at least as many steps as kills, of two lines each
+			after = max(after, 2*(kills-steps))
+		}
+		for _, line := range writeAndKill(t, dir, after, childHub+"="+hubDir) {
 			var what string
 			var revision uint64
 			if _, err := fmt.Sscan(line, &what, &revision); err != nil {

@@ -23,7 +23,7 @@ import (
 // A commit that fails makes bbolt scan all pages, in a goroutine of its own: a
 // page that is damaged by then must not end the process.
 func TestDamageMeetsAFullDisk(t *testing.T) {
-	if faults.Apart(t, time.Minute) {
+	if faults.Apart(t, 5*time.Minute) {
 		return
 	}
 	defer func() { faults.GiveUp(faults.Inject("", nil)) }()

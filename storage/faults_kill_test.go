@@ -83,7 +83,7 @@ func TestKilledAtACall(t *testing.T) {
 // times what may be in its folder changed, and whether it came to its end.
 func runAndKill(t *testing.T, scenario, n int, folder string) (reached int, ended bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := faults.Child(ctx, "TestKilledAtACall")
 	cmd.Env = append(cmd.Env, killScenario+"="+strconv.Itoa(scenario), killCall+"="+strconv.Itoa(n), killFolder+"="+folder)

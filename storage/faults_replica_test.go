@@ -32,7 +32,10 @@ type feed struct {
 const feedLength = 24
 
 var theFeed = sync.OnceValue(func() *feed {
-	dir, err := os.MkdirTemp("", "latchkey-feed-")
+	dir, err := os.MkdirTemp("/dev/shm", "latchkey-feed-")
+	if err != nil {
+		dir, err = os.MkdirTemp("", "latchkey-feed-")
+	}
 	if err != nil {
 		panic(err)
 	}

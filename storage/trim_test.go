@@ -130,7 +130,7 @@ func TestFileStaysBounded(t *testing.T) {
 	if testing.Short() {
 		commits = 1000
 	}
-	dir := storagetest.Dir(t)
+	dir := filepath.Join(quickDir(t), "data")
 	db := storagetest.Open(t, dir, storage.Options{LogEntries: 100})
 	size := func() int64 {
 		info, err := os.Stat(filepath.Join(dir, storage.FileName))

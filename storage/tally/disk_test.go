@@ -12,7 +12,7 @@ import (
 
 // Whichever call of the disk fails, what is written again after an error counts once. bbolt shows what it couldn't sync.
 func TestAFailedCallCountsOnce(t *testing.T) {
-	if faults.Apart(t, time.Minute) {
+	if faults.Apart(t, 5*time.Minute) {
 		return
 	}
 	defer func() { faults.GiveUp(faults.Inject("", nil)) }()

@@ -217,9 +217,10 @@ func TestOrder(t *testing.T) {
 // A file made of frames that each claim almost all of it can't take time without end.
 func TestPatience(t *testing.T) {
 	b := header(salt{1})
-	for len(b) < 4<<20 {
+	const size = 8 << 20
+	for len(b) < size {
 		b = append(b, frameMagic...)
-		b = binary.LittleEndian.AppendUint32(b, uint32(4<<20-len(b)-100))
+		b = binary.LittleEndian.AppendUint32(b, uint32(size-len(b)-100))
 	}
 	begin := time.Now()
 	c, err := parse(b)
@@ -227,7 +228,7 @@ func TestPatience(t *testing.T) {
 	if len(c.Marks) > 0 || c.Damage == nil || !c.Torn {
 		t.Errorf("%d marks, damage %v, torn %t", len(c.Marks), c.Damage, c.Torn)
 	}
-	if took := time.Since(begin); took > 5*time.Second {
+	if took := time.Since(begin); took > 30*time.Second {
 		t.Errorf("it took %v", took)
 	}
 }
