@@ -49,6 +49,7 @@ func TestNoErrorQuotesAToken(t *testing.T) {
 		"of a policy in use": minted(t, key.Format{Prefix: "sp_", SecretLength: 30}),
 		"with a checksum":    minted(t, key.Format{Prefix: "ro_live_", SecretLength: 30, Checksum: true}),
 		"of another policy":  minted(t, key.Format{Prefix: "sk_live_", SecretLength: 32}),
+		"without a digit":    "sk_live_kguNYxnXvFHituylThpXwjdRNnUMLV",
 		"with a colon":       "org:" + minted(t, key.Format{Prefix: "sp_", SecretLength: 30}),
 	}
 	planted := 0

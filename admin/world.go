@@ -127,10 +127,22 @@ func (w World) token(text string) bool {
 }
 
 // looksSecret reports whether text is as long and as mixed as a token, also one
-// of a policy that isn't in use, or a part of one.
+// of a policy that isn't in use, or a part of one. Of long secrets one in some
+// hundred has no digit: those are known by the prefix before them.
 func looksSecret(text string) bool {
 	for _, word := range words(text) {
-		if len(word) >= key.MinImportLength && strings.ContainsAny(word, "0123456789") && strings.ToLower(word) != word && strings.ToUpper(word) != word {
+		if strings.ToLower(word) == word || strings.ToUpper(word) == word {
+			continue
+		}
+		secret := word
+		if !strings.ContainsAny(word, "0123456789") {
+			at := strings.LastIndexByte(word, '_')
+			if at < 0 {
+				continue // a name, like as not
+			}
+			secret = word[at+1:]
+		}
+		if len(secret) >= key.MinImportLength {
 			return true
 		}
 	}
