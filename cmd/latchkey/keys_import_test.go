@@ -36,12 +36,24 @@ type hubProcess struct {
 	t     *testing.T
 	dir   string
 	admin string
+	asks  *client // one for all: the server takes so many connections and no more
 	cmd   *exec.Cmd
+}
+
+// newHub is one that isn't started.
+func newHub(t *testing.T, dir string) *hubProcess {
+	t.Helper()
+	h := &hubProcess{t: t, dir: dir, admin: "unix:" + filepath.Join(dir, "admin.sock")}
+	h.asks = &client{output: &output{}, admin: h.admin}
+	if err := h.asks.connect(t.Context(), os.Stderr); err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 func startHub(t *testing.T, dir string) *hubProcess {
 	t.Helper()
-	h := &hubProcess{t: t, dir: dir, admin: "unix:" + filepath.Join(dir, "admin.sock")}
+	h := newHub(t, dir)
 	t.Cleanup(func() { h.kill() })
 	h.start()
 	h.latchkey("directory", "apply", "-f", "../../examples/kodey/directory.yaml")
@@ -78,13 +90,9 @@ func (h *hubProcess) kill() {
 
 // status returns the status of a server that is ready, and nil of another.
 func (h *hubProcess) status() *adminv1.GetStatusResponse {
-	c := &client{output: &output{}, admin: h.admin}
 	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
-	if err := c.connect(ctx, os.Stderr); err != nil {
-		h.t.Fatal(err)
-	}
-	a, err := ask(ctx, c.server.GetStatus, &adminv1.GetStatusRequest{})
+	a, err := ask(ctx, h.asks.server.GetStatus, &adminv1.GetStatusRequest{})
 	if err != nil || !a.GetReady() {
 		return nil
 	}
@@ -144,7 +152,9 @@ func TestImportIsResumed(t *testing.T) {
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- importing.Wait() }()
-		for {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for ; ; <-tick.C {
 			over := false
 			var err error
 			select {

@@ -25,8 +25,7 @@ func TestServeTellsOfAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	faults.GiveUp(faults.Tmpfs(dir, 8<<20))
 	defer func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }()
-	h := &hubProcess{t: t, dir: filepath.Join(dir, "data")}
-	h.admin = "unix:" + filepath.Join(h.dir, "admin.sock")
+	h := newHub(t, filepath.Join(dir, "data"))
 	defer h.kill()
 	lines := h.startLogged()
 	h.latchkey("directory", "apply", "-f", "../../examples/kodey/directory.yaml")
