@@ -7,16 +7,21 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/latchkey/latchkey/key"
 	replicav1 "github.com/latchkey/latchkey/proto/latchkey/replica/v1"
 	"github.com/latchkey/latchkey/storage"
+	"github.com/latchkey/latchkey/storage/storagetest"
 )
 
 // A replica that no hub lets in tries again and again: the log has each reason once, and no session is counted that never began.
@@ -122,5 +127,56 @@ func TestAReplacedSessionIsNotListenedTo(t *testing.T) {
 		if err := old.take(says); !errors.Is(err, errReplaced) || m.trouble != "" || m.Leased || m.Applied != (storage.Position{}) {
 			t.Errorf("%s: %v, and the replica is %+v", what, err, m.Peer)
 		}
+	}
+}
+
+// Why a hub ends a session is told, also where the replica has something to say to it just then.
+func TestWhyAHubEndsASession(t *testing.T) {
+	db := storagetest.New(t)
+	commit(t, db, storage.Change{Action: "keys.create", Keys: []*key.Record{record(1)}})
+	s := tell(t, db, db.Position())
+	why := status.Error(codes.Unavailable, "the hub is moved")
+	for name, says := range map[string]responses{"at its welcome": s.snapshot()[:1], "at a snapshot": s.snapshot()} {
+		dir := storagetest.Dir(t)
+		f := newFollower(t, storagetest.Open(t, dir, storage.Options{Replica: true}), dir)
+		c, err := f.connect(t.Context(), Target{Name: "hub", Connection: goneHub{says: says, why: why}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.run(); status.Code(err) != codes.Unavailable {
+			t.Errorf("%s: %v", name, err)
+		}
+		c.close()
+	}
+}
+
+// A hub hears why a session ends each time, although the replica breaks it off.
+func TestAHubHearsWhyASessionEnds(t *testing.T) {
+	h := hubWith(t, 5)
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := h.db.Backup(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	at := revoke(t, h.db, record(3).ID)
+	r := startReplica(t, storagetest.Dir(t), time.Minute, h.target(t))
+	await(t, r.db, at)
+	r.stop(t)
+	dir := storagetest.Dir(t)
+	if _, err := storage.Restore(dir, backup, storage.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	restored := startHub(t, dir)
+	to := restored.target(t)
+	f := newFollower(t, storagetest.Open(t, r.dir, storage.Options{Replica: true}), r.dir)
+	for n := range 20 {
+		c, err := f.connect(t.Context(), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.run()
+		if all := restored.Replicas(); !refused(err) || len(all) != 1 || !strings.Contains(all[0].Trouble, record(3).ID) {
+			t.Errorf("session %d ended with %v, and the hub has %+v", n, err, all)
+		}
+		c.close()
 	}
 }
