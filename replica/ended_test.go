@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/latchkey/latchkey/key"
 	replicav1 "github.com/latchkey/latchkey/proto/latchkey/replica/v1"
@@ -75,13 +73,12 @@ type goneHub struct {
 }
 
 func (h goneHub) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
-	return &goneStream{left: h.says, why: h.why}, nil
+	return &goneStream{reader: reader{says: h.says}, why: h.why}, nil
 }
 
 type goneStream struct {
-	grpc.ClientStream
+	reader
 	hello bool
-	left  responses
 	why   error
 }
 
@@ -94,12 +91,10 @@ func (s *goneStream) SendMsg(any) error {
 }
 
 func (s *goneStream) RecvMsg(m any) error {
-	if len(s.left) == 0 {
-		return s.why
+	if err := s.reader.RecvMsg(m); !errors.Is(err, io.EOF) {
+		return err
 	}
-	proto.Merge(m.(proto.Message), s.left[0])
-	s.left = s.left[1:]
-	return nil
+	return s.why
 }
 
 // What a hub had sent when it ended a session counts, and why it did is told, also where the replica meets the end by
@@ -152,22 +147,9 @@ func TestWhyAHubEndsASession(t *testing.T) {
 
 // A hub hears why a session ends each time, although the replica breaks it off.
 func TestAHubHearsWhyASessionEnds(t *testing.T) {
-	h := hubWith(t, 5)
-	backup := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := h.db.Backup(t.Context(), backup); err != nil {
-		t.Fatal(err)
-	}
-	at := revoke(t, h.db, record(3).ID)
-	r := startReplica(t, storagetest.Dir(t), time.Minute, h.target(t))
-	await(t, r.db, at)
-	r.stop(t)
-	dir := storagetest.Dir(t)
-	if _, err := storage.Restore(dir, backup, storage.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	restored := startHub(t, dir)
+	restored, folder, _ := reviving(t)
 	to := restored.target(t)
-	f := newFollower(t, storagetest.Open(t, r.dir, storage.Options{Replica: true}), r.dir)
+	f := newFollower(t, storagetest.Open(t, folder, storage.Options{Replica: true}), folder)
 	for n := range 20 {
 		c, err := f.connect(t.Context(), to)
 		if err != nil {

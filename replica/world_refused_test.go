@@ -45,25 +45,31 @@ func TestAForeignHubIsRefused(t *testing.T) {
 	}
 }
 
-// A restore that doesn't know what was revoked since the backup brings keys back to life. A replica that knows doesn't
-// go along, and names them; once they are revoked again it does.
-func TestAHubThatRevivesKeysIsRefused(t *testing.T) {
+// reviving starts a hub that was restored from a backup and doesn't know the revocation of key 3 since. The replica of this
+// folder, which isn't running, does: it is at this position.
+func reviving(t *testing.T) (restored *hubProcess, folder string, at storage.Position) {
+	t.Helper()
 	h := hubWith(t, 5)
 	backup := filepath.Join(t.TempDir(), "backup.db")
 	if _, err := h.db.Backup(t.Context(), backup); err != nil {
 		t.Fatal(err)
 	}
-	at := revoke(t, h.db, record(3).ID)
+	at = revoke(t, h.db, record(3).ID)
 	r := startReplica(t, storagetest.Dir(t), time.Minute, h.target(t))
 	await(t, r.db, at)
 	r.stop(t)
-
 	dir := storagetest.Dir(t)
 	if _, err := storage.Restore(dir, backup, storage.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	restored := startHub(t, dir)
-	r = startReplica(t, r.dir, time.Minute, restored.target(t))
+	return startHub(t, dir), r.dir, at
+}
+
+// A restore that doesn't know what was revoked since the backup brings keys back to life. A replica that knows doesn't
+// go along, and names them; once they are revoked again it does.
+func TestAHubThatRevivesKeysIsRefused(t *testing.T) {
+	restored, folder, at := reviving(t)
+	r := startReplica(t, folder, time.Minute, restored.target(t))
 	eventually(t, "it is refused, by name", func() bool {
 		p := r.Status().Problem
 		return strings.Contains(p, ErrRevives.Error()) && strings.Contains(p, record(3).ID)
